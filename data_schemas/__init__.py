@@ -1,0 +1,1 @@
+"""Contracts between parts: JSON Schema files, no code."""
