@@ -1,0 +1,156 @@
+"""Files that are whole or absent: written beside the target, flushed, then renamed."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from curate.errors import Missing, StorageFull, Unreadable
+
+PARTIAL = ".partial"
+OWN_PARTIAL = re.compile(r"\..*\.(\d+)-[^.]+\.partial")
+DAY_S = 24 * 60 * 60
+HASH_BLOCK = 1 << 20
+
+
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file that appears under its name only when it is complete.
+
+    Args:
+        path: target; missing parent folders are made; an existing file is replaced.
+        content: all of the file.
+        durable: flush to the disk before renaming, so that a power cut leaves the old or the new file.
+
+    Raises:
+        StorageFull: no space is left, or the quota is reached; the target is unchanged.
+        Unreadable: the folder may not be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name[:40]}.{os.getpid()}-", suffix=PARTIAL, dir=path.parent
+        )
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def sweep(folder: Path, only_dead: bool = True) -> list[Path]:
+    """Remove the unfinished files that killed processes left anywhere below a folder.
+
+    Args:
+        folder: need not exist; links are not followed.
+        only_dead: keep what a living process may still be writing: files whose process lives, and files of an
+            unknown process younger than a day. False is for a folder that only the caller may write.
+
+    Returns:
+        The files removed.
+    """
+    removed = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place) / name
+            if not name.endswith(PARTIAL) or (only_dead and _may_be_alive(path)):
+                continue
+            if only_dead or name.startswith("."):
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def _may_be_alive(path: Path) -> bool:
+    """Whether the process that writes an unfinished file may still run."""
+    try:
+        if time.time() - path.stat().st_mtime > DAY_S:
+            return False
+        found = OWN_PARTIAL.fullmatch(path.name)
+        if found:
+            os.kill(int(found[1]), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's write errors into messages that name the path and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"StorageFull: no space left while writing {path}. What was finished before is kept. "
+                "Free some space, or choose another workspace with --home, and run the command again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise Unreadable(
+                f"Unreadable: {path} may not be written ({error.strerror}). "
+                "Give yourself write permission, or choose another place."
+            ) from error
+        raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically; see write_bytes."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content is equal bytes; see write_bytes."""
+    write_text(path, to_json(content) + "\n")
+
+
+def to_json(content: Any) -> str:
+    """JSON with sorted keys and two spaces of indent."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        Missing: there is no such file.
+        Unreadable: it may not be read, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise Missing(f"Missing: {path} does not exist.") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise Unreadable(f"Unreadable: {path} is not a readable JSON file ({error}).") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """Hex SHA-256 (16 digits) of any JSON content; equal content, equal fingerprint.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    canonical = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

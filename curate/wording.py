@@ -1,0 +1,27 @@
+"""Results as lines for people, shared by several verbs."""
+
+from typing import Any
+
+
+def faults(rows: list[dict[str, Any]], shown: int = 10) -> list[str]:
+    """Findings as lines, errors first; the first ten of each code, then how many more."""
+    lines = []
+    by_code: dict[tuple[bool, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_code.setdefault((row["severity"] != "error", row["code"]), []).append(row)
+    for (_, code), group in sorted(by_code.items()):
+        lines.append(f"{group[0]['severity']} {code}: {len(group)}")
+        lines += [f"  {row['message']}" for row in group[:shown]]
+        if len(group) > shown:
+            lines.append(f"  and {len(group) - shown} more")
+        lines.append(f"  -> {group[0]['remedy']}")
+    return lines
+
+
+def number(value: float | None) -> str:
+    """A figure with three decimals, or a dash.
+
+    >>> number(0.9), number(None)
+    ('0.900', '-')
+    """
+    return "-" if value is None else f"{value:.3f}"
