@@ -1,0 +1,67 @@
+"""What is wrong with a dataset, as rows that can be stored, counted and shown."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+# Codes of files that could not be read, whoever met them.
+UNREADABLE = frozenset({"unreadable", "unreadable_mask", "name_encoding", "no_permission", "link_loop"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, or at least suspicious.
+
+    Attributes:
+        code: short name in snake_case, stable across versions: "missing_mask".
+        severity: an "error" makes the image or the split unusable as it is; a "warning" should be looked at.
+        relative_path: the file concerned, from the source's root; "" when it concerns the whole dataset.
+        message: what was expected, what was found and where; names the file.
+        remedy: what to do.
+        related: relative paths of other files that belong to the same fault (the other copies of an image).
+    """
+
+    code: str
+    severity: Severity
+    relative_path: str
+    message: str
+    remedy: str
+    related: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} {self.remedy}"
+
+
+def shown(path: Path | str) -> str:
+    r"""A path as it can always be printed and stored: bytes that are not UTF-8 appear as \xNN.
+
+    >>> shown("plain/név.png")
+    'plain/név.png'
+    >>> print(shown("caf\udce9.png"))
+    caf\xe9.png
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Errors before warnings, then by file and code, so that equal datasets give equal reports."""
+    return sorted(faults, key=lambda f: (f.severity, f.relative_path, f.code, f.message))
+
+
+def to_rows(faults: Iterable[Fault]) -> list[dict[str, Any]]:
+    """Faults as plain JSON rows; see from_rows."""
+    return [asdict(fault) | {"related": list(fault.related)} for fault in faults]
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    """Faults back from their rows.
+
+    >>> fault = Fault("empty_mask", "warning", "a.png", "a.png has an empty mask.", "Draw it.")
+    >>> from_rows(to_rows([fault])) == [fault]
+    True
+    """
+    return [Fault(**{**row, "related": tuple(row["related"])}) for row in rows]

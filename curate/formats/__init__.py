@@ -1,0 +1,70 @@
+"""Dataset readers, one per file, and the recognition of a folder's layout.
+
+A reader has `detect(root) -> list[str]`, the unmet requirements in words (empty means: this is it), and
+`read(root, **options) -> DataFrame`, one row per image with the columns of `curate.readings`; what is wrong
+with the dataset is in the table's `attrs["faults"]`.
+
+The order is the order of recognition: the most telling layout first, the most general last.
+"""
+
+from pathlib import Path
+
+from curate.errors import DataFault
+from curate.registry import Entry
+
+FORMATS = {
+    "magnetic_tile": Entry(
+        "curate.formats.magnetic_tile", "Magnetic tile: MT_<kind>/Imgs, grey-valued masks"
+    ),
+    "deep_pcb": Entry("curate.formats.deep_pcb", "DeepPCB: template and test image pairs, boxes"),
+    "mvtec_ad": Entry("curate.formats.mvtec_ad", "MVTec AD: <category>/train/good, test, ground_truth"),
+    "folder": Entry("curate.formats.folder", "One folder per label: normal, anomalous, or any mapping"),
+}
+
+
+def recognise(root: Path) -> tuple[str, dict[str, list[str]]]:
+    """Find the format of a dataset folder.
+
+    Returns:
+        The name of the first format that matches, and for every other one why it was not taken.
+
+    Raises:
+        DataFault: no format matches; says what each one misses, and names a folder below that does match.
+        Missing, Unreadable: `root` is no folder that can be read.
+    """
+    from curate.walking import check_root
+
+    check_root(root)
+    unmet: dict[str, list[str]] = {name: entry.load().detect(root) for name, entry in FORMATS.items()}
+    chosen = next((name for name, reasons in unmet.items() if not reasons), None)
+    if chosen is None:
+        raise DataFault(_nothing_fits(root, unmet))
+    others = {name: reasons for name, reasons in unmet.items() if name != chosen}
+    return chosen, {
+        name: reasons or [f"matches too, but {chosen} is more specific"] for name, reasons in others.items()
+    }
+
+
+def _nothing_fits(root: Path, unmet: dict[str, list[str]]) -> str:
+    from curate.faults import shown
+
+    lines = [f"DataFault: no known format matches {shown(root)}:"]
+    lines += [f"  {name}: {'; '.join(reasons)}" for name, reasons in unmet.items()]
+    try:
+        below = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))[
+            :20
+        ]
+    except OSError:
+        below = []
+    fitting = [
+        (path, name) for path in below for name, entry in FORMATS.items() if not entry.load().detect(path)
+    ]
+    if fitting:
+        path, name = fitting[0]
+        lines.append(f"{shown(path)} does match {name}: give that folder.")
+    else:
+        lines.append(
+            "Arrange the images in one of these layouts, or use the format folder with a mapping "
+            'from folder to label, e.g. {"OK": "normal", "NG": "anomalous", "new": "unknown"}.'
+        )
+    return "\n".join(lines)

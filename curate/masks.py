@@ -1,0 +1,144 @@
+"""Ground-truth masks: files that become bool by a stated rule, regions, boxes."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from curate.faults import Fault
+from curate.images import Array, read_stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RULE = re.compile(r"> ?(\d+)")
+EIGHT_CONNECTED = np.ones((3, 3), dtype=np.uint8)
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One 8-connected component of a mask.
+
+    Attributes:
+        box_xyxy: smallest box around it in pixels, half-open: x1 and y1 lie outside.
+        area_px: number of its pixels.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    area_px: int
+
+
+def read_mask(path: Path, rule: str = "> 0") -> Array:
+    """Read a mask file.
+
+    Args:
+        path: grey or colour image; of a colour one the brightest channel counts, alpha does not.
+        rule: "> N": pixels above N are defect, in the file's own values (up to 255, with 16 bits 65535).
+
+    Returns:
+        (H, W) bool, True on the defect.
+
+    Raises:
+        Unreadable: the file cannot be read as an image.
+        ValueError: the rule is not "> N".
+    """
+    limit = cut(rule)
+    values = read_stored(path)
+    return np.asarray((values.max(axis=2) if values.ndim == 3 else values) > limit)
+
+
+def cut(rule: str) -> int:
+    """The N of a rule "> N".
+
+    >>> cut("> 127")
+    127
+    """
+    match = RULE.fullmatch(rule)
+    if match is None:
+        raise ValueError(f'Expected a mask rule like "> 0" or "> 127"; found "{rule}".')
+    return int(match[1])
+
+
+def label_regions(gt_mask: Array) -> tuple[Array, int]:
+    """Number the regions of a mask.
+
+    Args:
+        gt_mask: (H, W) bool.
+
+    Returns:
+        (H, W) int32, 0 outside and 1 to R inside, in the order of the regions' first pixels, row by row;
+        and R.
+    """
+    labels, n_regions = ndimage.label(gt_mask, structure=EIGHT_CONNECTED, output=np.int32)
+    return labels, int(n_regions)
+
+
+def regions(gt_mask: Array) -> list[Region]:
+    """The 8-connected components of a mask, in label order (see label_regions).
+
+    >>> regions(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool))
+    [Region(box_xyxy=(0, 0, 2, 2), area_px=2)]
+    """
+    labels, n_regions = label_regions(gt_mask)
+    areas = np.bincount(labels.ravel(), minlength=n_regions + 1)[1:]
+    return [
+        Region((columns.start, rows.start, columns.stop, rows.stop), int(area))
+        for (rows, columns), area in zip(ndimage.find_objects(labels), areas, strict=True)
+    ]
+
+
+def boxes_to_mask(boxes: Iterable[Iterable[float]], image_hw: tuple[int, int]) -> Array:
+    """Fill boxes.
+
+    Args:
+        boxes: each (x0, y0, x1, y1) in pixels, half-open; what lies outside of the image is cut off. A pixel
+            that a box covers only partly counts as covered.
+        image_hw: height and width of the mask.
+
+    Returns:
+        (H, W) bool.
+
+    >>> boxes_to_mask([(1, 0, 3, 1)], (2, 4)).astype(int)
+    array([[0, 1, 1, 0],
+           [0, 0, 0, 0]])
+    """
+    height, width = image_hw
+    mask = np.zeros(image_hw, dtype=np.bool_)
+    for x0, y0, x1, y1 in boxes:
+        left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
+        right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+        mask[top : max(top, bottom), left : max(left, right)] = True
+    return mask
+
+
+def areas(samples: "pd.DataFrame", folder: Path) -> Iterator[tuple[str, str, int]]:
+    """Relative path, mask rule and number of defect pixels of every anomalous sample with a mask in `folder`.
+
+    Args:
+        samples: the sample table.
+        folder: holds <sample_id>.png, as curate.ingest.write_masks makes them.
+    """
+    anomalous = samples[(samples["label"] == "anomalous") & samples["gt_mask_path"].notna()]
+    for row in anomalous.itertuples(index=False):
+        path = folder / f"{row.sample_id}.png"
+        if path.exists():
+            yield str(row.relative_path), str(row.mask_rule), int(np.count_nonzero(read_mask(path)))
+
+
+def size_fault(
+    relative_path: str, image_hw: tuple[int, int], mask_path: Path, mask_hw: tuple[int, int]
+) -> Fault:
+    """A mask whose size is not its image's."""
+    return Fault(
+        "mask_size",
+        "error",
+        relative_path,
+        f"{relative_path} has {image_hw[1]} x {image_hw[0]} px, but its mask {mask_path.name} has "
+        f"{mask_hw[1]} x {mask_hw[0]} px. The mask is not used.",
+        "Draw the mask on the image itself, or find the mask that belongs to it.",
+    )

@@ -1,0 +1,183 @@
+"""Lists the files of a dataset folder, and everything in it that cannot or should not be read.
+
+Links to files and folders are followed, except a link to a folder that contains it: that would never end.
+Names that begin with a dot are ignored and reported. So are names that are not UTF-8, because neither JSON
+nor the database can hold them.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.errors import Missing, Unreadable
+from curate.faults import Fault, shown
+
+CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass
+class Tree:
+    """A dataset folder as listed.
+
+    Attributes:
+        root: the folder.
+        files: relative path with forward slashes, in Unicode NFC, to the file as it is named on disk; sorted.
+        folders: relative paths of the folders below, sorted; without the root.
+        faults: what was left out, and why.
+    """
+
+    root: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def inside(self, folder: str) -> list[str]:
+        """Files directly in `folder` ("" is the root)."""
+        prefix = f"{folder}/" if folder else ""
+        return [path for path in self.files if path.startswith(prefix) and "/" not in path[len(prefix) :]]
+
+    def below(self, folder: str) -> list[str]:
+        """Files in `folder` and in the folders below it."""
+        prefix = f"{folder}/" if folder else ""
+        return [path for path in self.files if path.startswith(prefix)]
+
+    def subfolders(self, folder: str) -> list[str]:
+        """Names of the folders directly in `folder` ("" is the root)."""
+        prefix = f"{folder}/" if folder else ""
+        below = [path[len(prefix) :] for path in self.folders if path.startswith(prefix)]
+        return [name for name in below if name and "/" not in name]
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder that can be reached; False also where permission or a link loop is in the way."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def walk(root: Path) -> Tree:
+    """List a dataset folder; see the module for what is left out.
+
+    Raises:
+        Missing: the folder does not exist, or is a file.
+        Unreadable: the folder itself may not be read.
+    """
+    check_root(root)
+    tree = Tree(root)
+    for relative, path, is_folder in _entries(root, "", frozenset({_identity(root)}), tree.faults):
+        if is_folder:
+            tree.folders.append(relative)
+        elif relative in tree.files:
+            tree.faults.append(_twice(relative, tree.files[relative], path))
+        else:
+            tree.files[relative] = path
+    tree.files = dict(sorted(tree.files.items()))
+    tree.folders.sort()
+    return tree
+
+
+def check_root(root: Path) -> None:
+    """Raise unless `root` is a folder that may be listed; see walk."""
+    try:
+        if not root.exists():
+            raise Missing(f"Missing: the folder {shown(root)} does not exist. Check the path.")
+        if not root.is_dir():
+            raise Missing(f"Missing: {shown(root)} is a file; expected the dataset's folder.")
+        with os.scandir(root):
+            pass
+    except PermissionError as error:
+        raise Unreadable(
+            f"Unreadable: the folder {shown(root)} may not be read (no permission). "
+            "Give yourself read and search permission (chmod u+rx)."
+        ) from error
+    except OSError as error:
+        raise Unreadable(f"Unreadable: {shown(root)} cannot be read ({error.strerror}).") from error
+
+
+def _entries(
+    folder: Path, prefix: str, above: frozenset[tuple[int, int]], faults: list[Fault]
+) -> Iterator[tuple[str, Path, bool]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        faults.append(_closed(prefix.rstrip("/"), error))
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        relative = f"{prefix}{unicodedata.normalize('NFC', entry.name)}"
+        if fault := _left_out(entry.name, f"{prefix}{entry.name}"):
+            faults.append(fault)
+            continue
+        try:
+            is_folder = entry.is_dir()
+            identity = _identity(path) if is_folder else None
+        except OSError as error:
+            faults.append(_closed(relative, error))
+            continue
+        if identity is None:
+            yield relative, path, False
+        elif identity in above:
+            faults.append(_loop(relative, path))
+        else:
+            yield relative, path, True
+            yield from _entries(path, f"{relative}/", above | {identity}, faults)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_dev, state.st_ino
+
+
+def _left_out(name: str, relative: str) -> Fault | None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        escaped = shown(relative)
+        return Fault(
+            "name_encoding",
+            "error",
+            escaped,
+            f"{escaped} has a name that is not UTF-8, which neither JSON nor the database can hold; "
+            "it is left out.",
+            "Rename it, for example with: convmv -f latin1 -t utf8 --notest",
+        )
+    if name.startswith(".") or name in CLUTTER:
+        return Fault(
+            "hidden_file",
+            "warning",
+            relative,
+            f"{relative} is hidden or left behind by another program; it is ignored.",
+            "Remove it, or rename it if it belongs to the data.",
+        )
+    return None
+
+
+def _closed(relative: str, error: OSError) -> Fault:
+    if isinstance(error, PermissionError):
+        message = (
+            f"{relative or 'the folder'} may not be read (no permission); everything below it is left out."
+        )
+        return Fault(
+            "no_permission", "error", relative, message, "Give yourself read permission (chmod u+rx)."
+        )
+    message = f"{relative} cannot be followed ({error.strerror}); it is left out."
+    return Fault("link_loop", "error", relative, message, "Remove or repair the link.")
+
+
+def _loop(relative: str, path: Path) -> Fault:
+    message = (
+        f"{relative} is a link to {shown(path.readlink())}, a folder that contains it; it is not followed."
+    )
+    return Fault("link_loop", "error", relative, message, "Remove the link.")
+
+
+def _twice(relative: str, first: Path, second: Path) -> Fault:
+    message = (
+        f"{relative} is there twice: the names differ only in how Unicode writes an accent "
+        f"({first.name!a} and {second.name!a}); the second is left out."
+    )
+    return Fault("same_path", "error", relative, message, "Rename one of them.")
