@@ -1,0 +1,80 @@
+"""Anomaly detectors: images in, scores and maps out.
+
+Uses numpy and torch only; loading images, tables and datasets is the caller's part.
+"""
+
+import difflib
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered detector: where its class is and what it is for; listing imports nothing heavy."""
+
+    target: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import and return the class."""
+        module_name, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module_name), attribute)
+
+
+DETECTORS = {
+    "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
+}
+
+
+def detector_class(name: str) -> "type[Detector]":
+    """The class of a detector.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the nearest known names.
+
+    >>> detector_class("padin")
+    Traceback (most recent call last):
+    ValueError: Unknown detector "padin". Did you mean "padim"? Known: padim.
+    """
+    if name in DETECTORS:
+        found: type[Detector] = DETECTORS[name].load()
+        return found
+    near = difflib.get_close_matches(name, DETECTORS, n=3)
+    quoted = " or ".join(f'"{known}"' for known in near)
+    hint = f" Did you mean {quoted}?" if near else ""
+    raise ValueError(f'Unknown detector "{name}".{hint} Known: {", ".join(DETECTORS)}.')
+
+
+def create(
+    name: str, *, cache_folder: Path | None = None, profile: str = "cpu", **options: Any
+) -> "Detector":
+    """A detector that is not fitted yet.
+
+    Args:
+        name: key of DETECTORS.
+        cache_folder: where networks exported for the fast runtimes are kept; None exports anew.
+        profile: "cpu" (default), "paper" or "smoke".
+        options: fields of the detector's config that differ from the profile.
+
+    Raises:
+        ValueError: an unknown name, profile or option, or a value that is out of range.
+    """
+    found = detector_class(name)
+    return found(found.config_class.from_profile(profile, **options), cache_folder=cache_folder)
+
+
+def load(folder: Path, device: str = "cpu", **options: Any) -> "Detector":
+    """A detector that `save` wrote, whichever it is; options as in Detector.load.
+
+    Raises:
+        FileNotFoundError: the folder holds no saved detector.
+        OtherWeights: it was fitted with other backbone weights than the ones found here; a ValueError.
+    """
+    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["detector"]
+    return detector_class(name).load(folder, device, **options)

@@ -1,0 +1,288 @@
+"""The interface that every detector keeps, and what all of them share: fitting, calibrating, saving."""
+
+import dataclasses
+import importlib.metadata
+import itertools
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detectors.calibration import Calibration, calibrate
+from detectors.config import Config
+from detectors.geometry import Geometry, Image, Prepared
+from detectors.loop import Loop, Progress
+from detectors.memory import return_large_arrays
+from detectors.prefetch import prefetch
+from detectors.saving import replacing, write_json, write_tensors
+
+Supervision = Literal["normal", "normal+labels", "normal+masks"]
+MapKind = Literal["native", "derived", "none"]
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """An image with what is known about it: label 1 is anomalous; mask is (H, W) bool or None."""
+
+    image: Image
+    label: int
+    mask: np.ndarray | None = None
+
+
+@dataclass
+class Prediction:
+    """The answer for one image.
+
+    Attributes:
+        score: higher is more anomalous; raw scale, finite.
+        map: (H, W) float32 at the image's own size, higher is more anomalous; None without maps.
+        extras: further arrays by name.
+    """
+
+    score: float
+    map: np.ndarray | None
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did.
+
+    Attributes:
+        n_normals: images that the statistics were fitted on.
+        n_calibration: held-out images that the calibration was made of.
+        seconds: wall time.
+        n_parameters: fitted numbers.
+        stopped: the fit was ended early, by should_stop or the time budget.
+        warnings: what the user should know.
+    """
+
+    n_normals: int
+    n_calibration: int
+    seconds: float
+    n_parameters: int
+    stopped: bool
+    warnings: tuple[str, ...]
+
+
+class Detector(ABC):
+    """Images in, scores and maps out.
+
+    The constructor only keeps its parameters; `fit` or `load` makes a detector usable. `predict` does
+    not depend on the order of images or on which of them come together.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1  # a new number when the same images and settings give other scores
+    supervision: ClassVar[Supervision] = "normal"
+    map_kind: ClassVar[MapKind]
+    config_class: ClassVar[type[Config]] = Config
+
+    def __init__(self, config: Config, *, cache_folder: Path | None = None) -> None:
+        self.config = config
+        self.cache_folder = cache_folder
+        self.geometry = Geometry(config.image_hw, config.crop_hw)
+        self.calibration_: Calibration | None = None
+        self.report_: FitReport | None = None
+        self.n_normals_ = 0
+
+    # what a detector provides
+
+    @abstractmethod
+    def _fit(self, images: Iterable[Prepared], n_images: int, loop: Loop) -> int:
+        """Fit on images that come once; returns how many were used."""
+
+    def _finish_fit(self, held_out: Iterable[Prepared]) -> Iterator[Prediction]:
+        """Answers for held-out normals, from what was learned without them; called once after _fit.
+
+        A detector may then learn from them too, and count them in n_normals_.
+        """
+        return self.predict_prepared(held_out)
+
+    @abstractmethod
+    def predict_prepared(self, prepared: Iterable[Prepared]) -> Iterator[Prediction]:
+        """Like predict, for images that `prepare` made (in another thread, say)."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Tensor]:
+        """Everything fitted, as tensors on the CPU."""
+
+    @abstractmethod
+    def _set_state(self, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The reverse of _state; `meta` as _meta gave it."""
+
+    @abstractmethod
+    def _meta(self) -> dict[str, Any]:
+        """Facts for meta.json: backbone_weights, backbone_hash and the like."""
+
+    # what all of them share
+
+    def prepare(self, image: Image) -> Prepared:
+        """Bring an image to the model's input; thread-safe."""
+        return self.geometry.prepare(image)
+
+    def fit(
+        self,
+        normals: Sequence[Image],
+        anomalies: Sequence[Labeled] = (),
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> FitReport:
+        """Fit on normal images, then calibrate on a held-out part of them.
+
+        Args:
+            normals: (H, W, 3) uint8 each. May be lazy: items are fetched in threads, few at a time.
+            anomalies: ignored, with a warning in the report, unless the detector's supervision needs them.
+            progress: called after every batch.
+            should_stop: polled after every batch; True ends the fit with what was seen so far.
+
+        Raises:
+            ValueError: fewer than two normals, or an image that is not (H, W, 3) uint8.
+        """
+        return_large_arrays()
+        loop = Loop(progress, should_stop, self.config.time_budget_s)
+        notes = []
+        if anomalies and self.supervision == "normal":
+            notes.append(
+                f"{len(anomalies)} anomalous images were ignored: {self.name} learns from normals only."
+            )
+        train, held_out = split_normals(len(normals), self.config.val_fraction, self.config.seed)
+        if not held_out:
+            notes.append("Too few normals to hold any out: thresholds and display range are biased low.")
+        self.n_normals_ = self._fit(self._stream(normals, train), len(train), loop)
+        if loop.stopped:
+            notes.append(f"Stopped early, after {self.n_normals_} of {len(train)} normals.")
+        answers = self._finish_fit(self._stream(normals, held_out))
+        used = held_out or train
+        if not held_out:
+            answers = itertools.chain(answers, self.predict_prepared(self._stream(normals, train)))
+        self.calibration_ = calibrate(self._counted(answers, len(used), loop), held_out=bool(held_out))
+        self.report_ = FitReport(
+            self.n_normals_, len(used), time.monotonic() - loop.started, self.n_parameters(), loop.stopped,
+            tuple(notes),
+        )  # fmt: skip
+        return self.report_
+
+    def _stream(self, images: Sequence[Image], indices: Iterable[int]) -> Iterator[Prepared]:
+        return prefetch(lambda index: self.prepare(images[index]), indices)
+
+    def _counted(
+        self, answers: Iterable[Prediction], n_images: int, loop: Loop
+    ) -> Iterator[tuple[float, np.ndarray | None]]:
+        for done, prediction in enumerate(answers, start=1):
+            yield prediction.score, prediction.map
+            if done % self.config.batch_size == 0 or done == n_images:
+                loop.step("calibrate", done, n_images)
+
+    def predict(self, images: Iterable[Image]) -> Iterator[Prediction]:
+        """Score images, in order; batches inside.
+
+        Raises:
+            ValueError: the detector is not fitted, or an image is not (H, W, 3) uint8.
+        """
+        return self.predict_prepared(map(self.prepare, images))
+
+    @property
+    def calibration(self) -> Calibration:
+        """Thresholds and display range from held-out normals.
+
+        Raises:
+            ValueError: the detector is not fitted.
+        """
+        if self.calibration_ is None:
+            raise ValueError(f"This {self.name} is not fitted. Call fit, or load a saved one.")
+        return self.calibration_
+
+    def n_parameters(self) -> int:
+        """How many numbers were fitted."""
+        return sum(tensor.numel() for tensor in self._state().values())
+
+    def save(self, folder: Path, **facts: Any) -> None:
+        """Write a folder that appears whole or not at all, replacing an older one.
+
+        Args:
+            folder: gets config.json, calibration.json, state.pt (tensors only) and meta.json.
+            facts: JSON values added to meta.json.
+
+        Raises:
+            OSError: the folder cannot be written, or the disk is full; an older one is unchanged.
+        """
+        calibration = self.calibration.to_json()
+        config = {"detector": self.name, **dataclasses.asdict(self.config)}
+        meta = {"n_normals": self.n_normals_, "versions": _versions(), **self._meta(), **facts}
+        with replacing(folder) as partial:
+            for name, content in (("config", config), ("calibration", calibration), ("meta", meta)):
+                write_json(partial / f"{name}.json", content)
+            write_tensors(partial / "state.pt", self._state())
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        *,
+        cache_folder: Path | None = None,
+        runtime: str | None = None,
+    ) -> Self:
+        """Read what `save` wrote; predictions equal those before saving, bit for bit.
+
+        Args:
+            folder: made by save.
+            device: "cpu", or a torch device.
+            cache_folder: where exported networks are kept.
+            runtime: instead of the saved one.
+
+        Raises:
+            FileNotFoundError: the folder holds no saved detector.
+            OtherWeights: it was fitted with other backbone weights than the ones found here.
+        """
+        return_large_arrays()
+        read = {
+            name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("config", "calibration", "meta")
+        }
+        if (found := read["config"].pop("detector")) != cls.name:
+            raise ValueError(f"Expected a saved {cls.name}, found a {found} in {folder}.")
+        changes = {"device": device} | ({"runtime": runtime} if runtime else {})
+        detector = cls(cls.config_class(**read["config"] | changes), cache_folder=cache_folder)
+        detector.calibration_ = Calibration.from_json(read["calibration"])
+        detector.n_normals_ = read["meta"]["n_normals"]
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        detector._set_state(state, read["meta"])
+        return detector
+
+
+MAX_HELD_OUT = 100  # enough for thresholds at a hundredth of false alarms
+
+
+def split_normals(n_images: int, val_fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Indices to fit on and to hold out, both ascending.
+
+    At least one image and at most 100 are held out, and at least two are left to fit on; of two images none
+    is held out.
+
+    Raises:
+        ValueError: fewer than two images.
+
+    >>> [len(part) for part in split_normals(25, 0.1, seed=0)]
+    [23, 2]
+    >>> split_normals(2, 0.1, seed=0)
+    ([0, 1], [])
+    """
+    if n_images < 2:
+        raise ValueError(f"Expected at least 2 normal images to fit on, found {n_images}. Add normal images.")
+    n_held_out = min(max(1, round(val_fraction * n_images)), n_images - 2, MAX_HELD_OUT)
+    order = np.random.default_rng(seed).permutation(n_images).tolist()
+    return sorted(order[n_held_out:]), sorted(order[:n_held_out])
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("torch", "numpy")}

@@ -1,0 +1,39 @@
+"""Progress of a fit, and when to end it early."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life while fitting: finished steps of a stage ("fit", "calibrate"), in images."""
+
+    stage: str
+    step: int
+    total: int
+    loss: float | None
+    elapsed_s: float
+
+
+class Loop:
+    """Reports progress and says when to stop; polled once per step."""
+
+    def __init__(
+        self,
+        progress: Callable[[Progress], None] | None,
+        should_stop: Callable[[], bool] | None,
+        time_budget_s: float | None,
+    ) -> None:
+        self.progress, self.should_stop, self.time_budget_s = progress, should_stop, time_budget_s
+        self.started = time.monotonic()
+        self.stopped = False
+
+    def step(self, stage: str, step: int, total: int, loss: float | None = None) -> bool:
+        """Report a finished step; True asks to stop."""
+        elapsed_s = time.monotonic() - self.started
+        if self.progress:
+            self.progress(Progress(stage, step, total, loss, elapsed_s))
+        late = self.time_budget_s is not None and elapsed_s > self.time_budget_s
+        self.stopped = self.stopped or late or bool(self.should_stop and self.should_stop())
+        return self.stopped

@@ -1,0 +1,89 @@
+"""Resampling and blurring of maps, as one matrix for each axis.
+
+Every step from a score grid to a map is linear and separable, so each axis needs one small matrix,
+and a map two matrix products, however wide the blur and however large the image.
+"""
+
+import functools
+
+import numpy as np
+
+
+def bilinear_matrix(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in) float64: linear interpolation between pixel centres, edges repeated.
+
+    Equals torch.nn.functional.interpolate(mode="bilinear", align_corners=False) along one axis.
+
+    >>> bilinear_matrix(1, 3)
+    array([[1.],
+           [1.],
+           [1.]])
+    """
+    low, share = _neighbours(n_in, n_out)
+    matrix = np.zeros((n_out, n_in))
+    rows = np.arange(n_out)
+    np.add.at(matrix, (rows, low), 1 - share)
+    np.add.at(matrix, (rows, np.minimum(low + 1, n_in - 1)), share)
+    return matrix
+
+
+def blur_matrix(n: int, sigma: float) -> np.ndarray:
+    """(n, n) float64: Gaussian blur with radius int(4 sigma + 0.5), mirrored at the edges.
+
+    >>> bool(np.allclose(blur_matrix(5, 1.5).sum(axis=1), 1))
+    True
+    """
+    if sigma == 0:
+        return np.eye(n)
+    radius = int(4 * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    period = max(2 * n - 2, 1)  # mirrored without repeating the edge pixel
+    places = (np.arange(n)[:, None] + offsets) % period
+    places = np.where(places < n, places, period - places)
+    matrix = np.zeros((n, n))
+    np.add.at(matrix, (np.arange(n)[:, None], places), kernel)
+    return matrix
+
+
+def edge_matrix(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in) float64: puts a centre crop back in its place and repeats its edges outside."""
+    start = (n_out - n_in) // 2
+    places = np.clip(np.arange(n_out) - start, 0, n_in - 1)
+    return np.eye(n_in)[places]
+
+
+@functools.lru_cache(maxsize=16)
+def _input_operator(n_grid: int, n_input: int, n_resized: int, sigma: float) -> np.ndarray:
+    """(n_resized, n_grid) float64: from a score grid to the resized image, blurred."""
+    matrix: np.ndarray = blur_matrix(n_input, sigma) @ bilinear_matrix(n_grid, n_input)
+    if n_input != n_resized:
+        matrix = edge_matrix(n_input, n_resized) @ matrix
+    return matrix
+
+
+@functools.lru_cache(maxsize=256)
+def axis_operator(n_grid: int, n_input: int, n_resized: int, n_image: int, sigma: float) -> np.ndarray:
+    """(n_image, n_grid) float32: one axis of the way from a score grid to a map.
+
+    Args:
+        n_grid: length of the score grid.
+        n_input: of the model's input, where the blur takes place.
+        n_resized: of the resized image that the input was cut from.
+        n_image: of the map.
+        sigma: of the blur, in pixels of the model's input.
+    """
+    matrix: np.ndarray = _input_operator(n_grid, n_input, n_resized, sigma)
+    if n_image != n_resized:
+        low, share = _neighbours(n_resized, n_image)
+        high = np.minimum(low + 1, n_resized - 1)
+        matrix = matrix[low] * (1 - share[:, None]) + matrix[high] * share[:, None]
+    return np.asarray(matrix, dtype=np.float32)
+
+
+def _neighbours(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each output pixel, the input pixel below its centre, and the weight of the next one."""
+    centres = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
+    low = np.minimum(centres.astype(int), max(n_in - 2, 0))
+    return low, centres - low

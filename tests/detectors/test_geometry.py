@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch.nn import functional
+
+from detectors.geometry import Geometry
+from detectors.maps import bilinear_matrix, blur_matrix, edge_matrix
+
+GRID_HW, INPUT_HW, IMAGE_HW = (12, 16), (48, 64), (90, 70)
+
+
+@pytest.fixture
+def grid() -> np.ndarray:
+    return np.random.default_rng(0).random(GRID_HW).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(5, 12), (12, 5), (1, 4), (7, 7), (2, 3)])
+def test_bilinear_matrix_equals_torch(n_in, n_out):
+    values = torch.rand(1, 1, n_in, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = functional.interpolate(values, n_out, mode="linear", align_corners=False)[0, 0]
+    np.testing.assert_allclose(bilinear_matrix(n_in, n_out) @ values[0, 0].numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.5, 4.0])
+def test_blur_equals_scipy_also_at_the_edges(sigma):
+    noise = np.random.default_rng(1).random((48, 64))
+    blurred = blur_matrix(48, sigma) @ noise @ blur_matrix(64, sigma).T
+    np.testing.assert_allclose(blurred, gaussian_filter(noise, sigma, mode="mirror"), atol=1e-12)
+
+
+def test_blur_wider_than_the_array_keeps_the_sum_of_weights():
+    np.testing.assert_allclose(blur_matrix(3, 4.0).sum(axis=1), 1)
+    np.testing.assert_allclose(blur_matrix(1, 4.0), [[1]])
+
+
+def test_edge_matrix_centres_the_crop_and_repeats_its_border():
+    assert (edge_matrix(3, 6) @ np.array([1.0, 2.0, 3.0])).tolist() == [1, 1, 2, 3, 3, 3]
+
+
+def test_map_equals_upsampling_blurring_and_resizing_one_after_the_other(grid):
+    found = Geometry(INPUT_HW).to_image(grid, IMAGE_HW, blur_sigma=2.0)
+    upsampled = functional.interpolate(torch.from_numpy(grid)[None, None], INPUT_HW, mode="bilinear")
+    blurred = gaussian_filter(upsampled[0, 0].numpy(), 2.0, mode="mirror")
+    expected = functional.interpolate(torch.from_numpy(blurred)[None, None], IMAGE_HW, mode="bilinear")[0, 0]
+    assert found.shape == IMAGE_HW
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_map_of_a_constant_grid_is_constant():
+    found = Geometry((48, 64), crop_hw=(40, 40)).to_image(np.full((5, 5), 3, np.float32), (30, 200), 4.0)
+    np.testing.assert_allclose(found, 3, rtol=1e-6)
+
+
+def test_crop_takes_the_centre_and_its_map_covers_the_whole_image():
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[20, 30] = 255
+    geometry = Geometry((48, 64), crop_hw=(24, 32))
+    prepared = geometry.prepare(image)
+    assert prepared.pixels.shape == (24, 32, 3)
+    assert prepared.image_hw == (48, 64)
+    found = geometry.to_image(prepared.pixels[..., 0].astype(np.float32), (48, 64), blur_sigma=0)
+    assert np.unravel_index(found.argmax(), found.shape) == (20, 30)
+
+
+def test_an_image_of_the_input_size_passes_unchanged():
+    image = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(Geometry((48, 64)).prepare(image).pixels, image)
+
+
+@pytest.mark.parametrize("image_hw", [(300, 20), (20, 300), (1, 1), (47, 65)])
+def test_any_image_becomes_the_input_size_and_keeps_its_brightness(image_hw):
+    prepared = Geometry((48, 64)).prepare(np.full((*image_hw, 3), 77, np.uint8))
+    assert prepared.pixels.shape == (48, 64, 3)
+    assert set(prepared.pixels.ravel().tolist()) == {77}
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3), np.uint16), np.zeros((0, 5, 3), np.uint8)]
+)
+def test_prepare_names_what_is_wrong_with_an_image(image):
+    with pytest.raises(ValueError, match=r"shape \(H, W, 3\) and type uint8, found"):
+        Geometry((48, 64)).prepare(image)
+
+
+@pytest.mark.parametrize("image_hw", [(48, 64), (50, 70)])
+def test_a_read_only_image_can_be_prepared(image_hw):
+    image = np.full((*image_hw, 3), 9, np.uint8)
+    image.flags.writeable = False
+    assert Geometry((48, 64)).prepare(image).pixels.flags.writeable
