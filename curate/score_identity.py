@@ -1,0 +1,63 @@
+"""What scores depend on besides the images: settings, code, runtime and the backbone's weights."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from curate import __version__
+from curate.files import read_json
+
+
+def resolved(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for detectors.create, with the runtime that the wanted one stands for on this machine.
+
+    Args:
+        detector: key of detectors.DETECTORS.
+        config: "profile" and fields of the detector's config.
+
+    Raises:
+        ValueError: unknown detector, or unknown or unsuitable setting.
+    """
+    import detectors
+    from detectors.backbones.runtimes import resolve_runtime
+
+    asked = detectors.create(detector, **config).config
+    return {**config, "runtime": resolve_runtime(asked.runtime, asked.device)}
+
+
+def identity(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values that are equal only when the same images give the same detector and scores.
+
+    Raises:
+        ValueError: see resolved.
+        FileNotFoundError: the backbone's weights are missing.
+    """
+    import detectors
+    from detectors.backbones.weights import fingerprint_of
+
+    made = detectors.create(detector, **resolved(detector, config))
+    return {
+        "detector": detector,
+        "settings": asdict(made.config),
+        "weights": fingerprint_of(made.config.backbone, made.config.weights),
+        **_code(type(made).version),
+    }
+
+
+def of_state(state: Path) -> dict[str, Any]:
+    """What the scores of a fitted detector depend on besides its state: code and runtime.
+
+    Raises:
+        ValueError: its runtime is not installed here.
+    """
+    import detectors
+    from detectors.backbones.runtimes import resolve_runtime
+
+    saved = read_json(state / "config.json")
+    version = detectors.detector_class(saved["detector"]).version
+    return {"runtime": resolve_runtime(saved["runtime"], saved["device"]), **_code(version)}
+
+
+def _code(version: int) -> dict[str, Any]:
+    return {"curate": __version__, "detector_version": version}
