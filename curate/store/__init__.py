@@ -1,0 +1,1 @@
+"""The workspace's database, and the only code that imports fiftyone."""

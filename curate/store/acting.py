@@ -1,0 +1,57 @@
+"""Carries out a triage operator: reads what holds, lets the operator decide, stores its verdicts."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from curate.registry import lookup
+from curate.store import verdicts
+from curate.store.alone import alone
+from curate.store.documents import sample_id_of
+from curate.store.failures import database_errors
+from curate.store.fields import fiftyone
+from curate.triage import TRIAGE
+from curate.workspace import Workspace
+
+
+def user() -> str:
+    """Who decides: CURATE_USER, else the name of the account."""
+    try:
+        return os.environ.get("CURATE_USER") or getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return f"uid {os.getuid()}"
+
+
+def act(dataset_name: str, operator: str, document_ids: Sequence[str], **options: Any) -> int:
+    """Run the triage operator of this name and store what it decides.
+
+    Args:
+        operator: name in curate.triage.TRIAGE.
+        document_ids: of samples, or of labels in them. None with "undo": the samples of the last decision.
+        options: for the operator.
+
+    Returns:
+        Number of verdicts stored.
+
+    Raises:
+        ValueError: unknown operator, or an option it refuses.
+        DatabaseDown: the database stopped.
+    """
+    run = lookup(TRIAGE, operator, "triage operator").run
+    sample_ids = list(dict.fromkeys(map(sample_id_of, document_ids)))
+    mirror = Workspace.at().dataset(dataset_name).verdicts
+    with alone(mirror):  # what holds must not change between the look and the verdict
+        if not sample_ids and operator == "undo":
+            sample_ids = verdicts.last_decided(dataset_name)
+        samples = verdicts.situation(dataset_name, sample_ids)
+        decided = run(samples, by=user(), at=verdicts.now_after(dataset_name), **options)
+        return verdicts.add(dataset_name, decided, mirror)
+
+
+@database_errors()
+def known_defect_types(dataset_name: str) -> list[str]:
+    """Every defect type the source or a verdict has named."""
+    collection = fiftyone().load_dataset(dataset_name)._sample_collection
+    named = [*collection.distinct("ground_truth.defect_types"), *collection.distinct("verdict_defect_type")]
+    return sorted({name for name in named if name})

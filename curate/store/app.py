@@ -1,0 +1,175 @@
+"""Opens a dataset in the FiftyOne App: starts the App's server as our child and ends it with us."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from curate.errors import CurateError
+from curate.store.acting import user
+from curate.store.appearance import COLOUR_MAP, arrange
+from curate.store.dataset import load
+from curate.store.verdicts import reconcile
+from curate.workspace import Workspace
+
+FIRST_VIEW = "not looked at yet"
+ADDRESS = "127.0.0.1"
+FIRST_PORT, N_PORTS = 5151, 50
+START_LIMIT_S = 180.0
+GRID_ZOOM = 8  # 0 to 10; thumbnails on which a defect can be seen
+
+
+class App:
+    """A running App server.
+
+    Attributes:
+        url: address of the dataset's page.
+        port: TCP port on 127.0.0.1.
+        process: the server.
+    """
+
+    def __init__(self, url: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.url, self.port, self.process, self._log = url, port, process, log
+
+    def wait(self) -> None:
+        """Block until interrupted (KeyboardInterrupt passes through).
+
+        Raises:
+            CurateError: the server ended by itself.
+        """
+        while self.process.poll() is None:
+            time.sleep(0.3)
+        raise _ended(self.process, self._log)
+
+
+@contextmanager
+def serve(dataset_name: str, port: int | None = None, view: str | None = FIRST_VIEW) -> Iterator[App]:
+    """Serve a dataset's triage page while the block runs; call from the main thread.
+
+    Args:
+        port: None or 0 = a free one; otherwise exactly this.
+        view: name of a saved view to begin with; None = the whole dataset.
+
+    Raises:
+        CurateError: the port is taken, or the server does not start.
+        Missing: no such dataset, or no such view.
+    """
+    workspace = Workspace.at()
+    reconcile(dataset_name, workspace.dataset(dataset_name).verdicts)
+    views = arrange(dataset_name)
+    slug = load(dataset_name).slug
+    if view is not None and view not in views:
+        raise CurateError(f'CurateError: there is no view "{view}". Known: {", ".join(views)}.')
+    chosen = free_port(port)
+    log = workspace.home / "run" / "app.log"
+    process = _start(chosen, workspace.home, log)
+    try:
+        page = f"/datasets/{urllib.parse.quote(slug)}"
+        _wait_until_served(process, chosen, page, log)
+        query = f"?view={urllib.parse.quote(_view_slug(dataset_name, view))}" if view else ""
+        yield App(f"http://{ADDRESS}:{chosen}{page}{query}", chosen, process, log)
+    finally:
+        _end(process)
+
+
+def free_port(wanted: int | None) -> int:
+    """The wanted port if it is free, or a free one if none is wanted.
+
+    Raises:
+        CurateError: it is taken, or may not be used.
+    """
+    if wanted:
+        try:
+            _bind(wanted)
+        except OSError as error:
+            raise CurateError(
+                f"CurateError: port {wanted} on {ADDRESS} cannot be used ({error.strerror}). "
+                "Choose another with --port, or leave --port out to take a free one."
+            ) from error
+        return wanted
+    for candidate in (*range(FIRST_PORT, FIRST_PORT + N_PORTS), 0):
+        with contextlib.suppress(OSError):
+            return _bind(candidate)
+    raise CurateError("CurateError: no free port was found. Choose one with --port.")
+
+
+def _bind(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((ADDRESS, port))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _view_slug(dataset_name: str, view: str) -> str:
+    slug: str = load(dataset_name)._get_saved_view_doc(view).slug
+    return slug
+
+
+def _start(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "CURATE_USER": user(),
+        "FIFTYONE_APP_COLORSCALE": COLOUR_MAP,
+        "FIFTYONE_APP_COLOR_BY": "value",
+        "FIFTYONE_APP_GRID_ZOOM": str(GRID_ZOOM),
+        "FIFTYONE_APP_THEME": "dark",
+        "FIFTYONE_DEFAULT_APP_ADDRESS": ADDRESS,
+        "HOME": str(home / "fiftyone"),  # the server notes an id for statistics there, even when they are off
+    }
+    command = [sys.executable, "-P", "-m", "curate.store.appserver", str(os.getpid()), ADDRESS, str(port)]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, page: str, log: Path) -> None:
+    limit = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < limit:
+        if process.poll() is not None:
+            raise _ended(process, log)
+        connection = http.client.HTTPConnection(ADDRESS, port, timeout=10)
+        try:
+            connection.request("GET", page)
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise CurateError(
+        f"CurateError: the App server gave no answer on port {port} for {START_LIMIT_S:.0f} s. See {log}."
+    )
+
+
+def _ended(process: "subprocess.Popen[bytes]", log: Path) -> CurateError:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if log.exists() else []
+    told = "\n".join(f"  {line}" for line in lines)
+    return CurateError(
+        f"CurateError: the App server ended by itself (status {process.returncode}). "
+        f"Its last lines, from {log}:\n{told}\nStart it again; verdicts are stored as they are given."
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the server and whatever it started; it holds nothing that is not stored."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,151 @@
+"""How a dataset looks in the App: sidebar, colours, fields shown from the start, saved views."""
+
+from typing import Any
+
+from curate.store.dataset import load
+from curate.store.failures import database_errors
+from curate.store.fields import detector_fields, detectors_in, fiftyone
+
+GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
+WHITE, CYAN = "#ffffff", "#0a9fc2"
+SLATE = "#4b5563"  # for values without a colour of their own; a pool of many would give each score another
+COLOUR_MAP = "Turbo"
+OPACITY = 0.5
+GROUPS = {
+    "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"],
+    "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
+    "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
+    "ORIGIN": [
+        "source", "split", "part_id", "product", "lot", "panel", "station", "camera", "lighting",
+        "captured_at", "site", "licence", "citation",
+    ],
+    "FILE": [
+        "filepath", "sample_id", "sha256", "pixel_sha256", "bit_depth", "channels", "gt_mask_path",
+        "mask_rule", "id", "created_at", "last_modified_at",
+    ],
+    "metadata": ["metadata"],
+    "tags": ["tags"],
+}  # fmt: skip
+# the App puts the last two first unless they are named
+CLOSED = {"ORIGIN", "FILE", "EMPTY", "metadata", "tags"}
+
+
+@database_errors()
+def arrange(dataset_name: str) -> list[str]:
+    """Put a dataset into a useful state for triage; may be repeated at any time.
+
+    Returns:
+        Names of the saved views.
+
+    Raises:
+        Missing: no such dataset.
+    """
+    dataset = load(dataset_name)
+    detectors = detectors_of(dataset)
+    _arrange_sidebar(dataset, detectors)
+    _arrange_colours(dataset, detectors)
+    dataset.save()
+    return _save_views(dataset, detectors)
+
+
+def detectors_of(dataset: Any) -> list[str]:
+    """Detectors with fields in this dataset: first those with scores, of them first that of the threshold."""
+    chosen = dataset.info.get("curate", {}).get("detector")
+    collection = dataset._sample_collection
+
+    def rank(name: str) -> tuple[bool, bool, str]:
+        unused = collection.find_one({detector_fields(name)[0]: {"$ne": None}}, {"_id": 1}) is None
+        return unused, name != chosen, name
+
+    return sorted(detectors_in(dataset), key=rank)
+
+
+def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
+    odm = fiftyone("core.odm")
+    known = set(dataset.get_field_schema())
+    scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map")]
+    used = {name for name, empty in _emptiness(dataset).items() if not empty}
+    groups = {"ANOMALY": [*scores, "predicted"], **GROUPS}
+    listed = {name for names in groups.values() for name in names}
+    if own := sorted(known - listed):
+        groups["OTHER"] = own
+    opened = [name for title, names in groups.items() if title not in CLOSED for name in names]
+    groups["EMPTY"] = [name for name in opened if name not in used]
+    dataset.app_config.sidebar_groups = [
+        odm.SidebarGroupDocument(
+            name=title,
+            paths=[name for name in names if name in known and (title in CLOSED or name in used)],
+            expanded=title not in CLOSED,
+        )
+        for title, names in groups.items()
+    ]
+    shown = [*(f"{name}_{kind}" for name in detectors[:1] for kind in ("map", "score")), "label", "verdict"]
+    shown += ["boxes"] * ("boxes" in used)  # outlines; the mask would hide what the map shows
+    dataset.app_config.active_fields = odm.ActiveFields(paths=[n for n in shown if n in known], exclude=False)
+
+
+def _emptiness(dataset: Any) -> dict[str, bool]:
+    """Field -> whether no sample has a value in it; those clutter the sidebar."""
+    collection = dataset._sample_collection
+    named = dataset.get_field_schema()
+    return {
+        name: name not in ("id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type")
+        and collection.find_one({field.db_field or name: {"$nin": [None, []]}}, {"_id": 1}) is None
+        for name, field in named.items()
+    }
+
+
+def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
+    """Colour by value: maps then get a colour scale, and labels and verdicts the same colours everywhere."""
+    fo = fiftyone()
+    by_label = {"normal": GREEN, "anomalous": RED, "unknown": GREY, "skipped": BLUE}
+    values = [{"value": value, "color": colour} for value, colour in by_label.items()]
+    fields: list[dict[str, Any]] = [
+        {"path": path, "fieldColor": GREEN, "colorByAttribute": "label", "valueColors": values}
+        for path in ("ground_truth", "predicted")
+    ]
+    fields += [{"path": path, "fieldColor": BLUE, "valueColors": values} for path in ("label", "verdict")]
+    masks = [{"intTarget": 255, "color": WHITE}]
+    fields += [{"path": "gt_mask", "fieldColor": WHITE, "maskTargetsColors": masks}]
+    boxed = [{"value": name, "color": CYAN} for name in dataset.distinct("boxes.detections.label")]
+    fields += [{"path": "boxes", "fieldColor": CYAN, "colorByAttribute": "label", "valueColors": boxed}]
+    shown = [field for name in detectors for field in detector_fields(name)]
+    fields += [{"path": field, "fieldColor": ORANGE} for field in shown]
+    dataset.app_config.color_scheme = fo.ColorScheme(
+        color_by="value",
+        opacity=OPACITY,
+        color_pool=[SLATE],
+        fields=fields,
+        colorscales=[{"path": f"{name}_map", "name": COLOUR_MAP, "list": None} for name in detectors],
+        default_colorscale={"name": COLOUR_MAP, "list": None},
+    )
+
+
+def _save_views(dataset: Any, detectors: list[str]) -> list[str]:
+    """Saved views for the questions a person comes with; those of ours that exist are replaced."""
+    F = fiftyone().ViewField
+    score = detector_fields(detectors[0])[0] if detectors else None
+    unseen, seen = F("verdict").exists(False), F("verdict").exists()
+
+    def ranked(condition: Any, reverse: bool = True) -> Any:
+        return dataset.match(condition).sort_by(score or "relative_path", reverse=bool(score) and reverse)
+
+    views: dict[str, tuple[Any, str, str]] = {}
+    if score:
+        views["highest scores"] = (ranked(F(score).exists()), ORANGE, "Most suspicious first")
+    if score and "predicted" in dataset.get_field_schema():
+        missed = (F("label") == "anomalous") & (F("predicted.label") == "normal")
+        alarms = (F("label") == "normal") & (F("predicted.label") == "anomalous")
+        views["missed defects"] = (ranked(missed, reverse=False), RED, "Anomalous, but below the threshold")
+        views["false alarms"] = (ranked(alarms), ORANGE, "Normal, but at or above the threshold")
+    views["not looked at yet"] = (ranked(unseen), BLUE, "No verdict so far")
+    decided = dataset.match(seen).sort_by("verdict_at", reverse=True)
+    views["decided"] = (decided, GREEN, "Latest verdict first")
+    for category in dataset.distinct("category"):
+        views[f"category: {category}"] = (ranked(F("category") == category), GREY, f"Images of {category}")
+    for name in dataset.list_saved_views():
+        if name.startswith("category: ") and name not in views:
+            dataset.delete_saved_view(name)
+    for name, (view, colour, about) in views.items():
+        dataset.save_view(name, view, description=about, color=colour, overwrite=True)
+    return list(views)

@@ -1,0 +1,262 @@
+"""The sample table, splits, predictions and findings as a FiftyOne dataset."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from curate import verdicts
+from curate.errors import CurateError, Missing
+from curate.schema import load as contract
+from curate.store.documents import first_document, object_id, sample_document, sample_row
+from curate.store.failures import database_errors
+from curate.store.fields import declare, fiftyone, judgements
+from curate.store.verdicts import read_log
+from curate.tables import from_rows, to_rows
+
+BATCH = 1000
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What saving a table did.
+
+    Attributes:
+        n_new: samples that were not there.
+        n_known: samples that were there and were brought up to date.
+        vanished: ids of samples in the dataset that the table does not have.
+        removed: whether the vanished ones were removed.
+    """
+
+    n_new: int
+    n_known: int
+    vanished: tuple[str, ...]
+    removed: bool
+
+
+def _silent(n: int) -> None:
+    """Report no progress."""
+
+
+@database_errors()
+def exists(dataset_name: str) -> bool:
+    """Whether the database has a dataset of this name."""
+    return bool(fiftyone().dataset_exists(dataset_name))
+
+
+@database_errors()
+def load(dataset_name: str) -> Any:
+    """The FiftyOne dataset of this name, freshly read.
+
+    Raises:
+        Missing: there is none; the message lists those there are.
+    """
+    fo = fiftyone()
+    if not fo.dataset_exists(dataset_name):
+        known = ", ".join(fo.list_datasets()) or "none yet"
+        raise Missing(f'Missing: the database has no dataset "{dataset_name}" (it has: {known}).')
+    dataset = fo.load_dataset(dataset_name)
+    dataset.reload()
+    return dataset
+
+
+def _open(dataset_name: str) -> Any:
+    """Load the dataset, or make an empty one that stays."""
+    fo = fiftyone()
+    if fo.dataset_exists(dataset_name):
+        dataset = fo.load_dataset(dataset_name)
+        dataset.reload()
+        return dataset
+    try:
+        return fo.Dataset(dataset_name, persistent=True)
+    except ValueError as error:
+        raise CurateError(
+            f'CurateError: the dataset cannot be called "{dataset_name}" ({error}). '
+            "Names that differ only in capitals or punctuation share one address in the App: choose another."
+        ) from error
+
+
+@database_errors()
+def save_samples(
+    dataset_name: str,
+    table: pd.DataFrame,
+    masks_folder: Path | None = None,
+    *,
+    remove_vanished: bool = False,
+    progress: Progress = _silent,
+) -> Saved:
+    """Bring a dataset up to date with a sample table; may be killed and run again at any time.
+
+    Splits and detector fields of samples that were there stay as they are; where the image is another one
+    than before, detector fields are emptied and verdicts no longer hold.
+
+    Args:
+        dataset_name: made when it does not exist.
+        table: after data_schemas/sample.json, one row per image.
+        masks_folder: canonical masks, <sample_id>.png.
+        remove_vanished: also remove samples that the table lacks.
+        progress: told the number of rows written.
+
+    Raises:
+        CurateError: the name is taken by a similar one.
+        DatabaseDown: the database stopped; what was acknowledged is kept.
+    """
+    dataset = _open(dataset_name)
+    declare(dataset)
+    collection = dataset._sample_collection
+    rows = to_rows(table)
+    checksums = {row["sample_id"]: row["sha256"] for row in rows}
+    held = verdicts.standing(read_log(dataset_name), checksums)
+    outdated = dict.fromkeys(judgements(dataset))
+    now = datetime.now(UTC)
+    n_new = 0
+    for batch in _batches(rows):
+        updates = []
+        replaced = _replaced(collection, batch)
+        for row in batch:
+            document = sample_document(row, masks_folder, held.get(row["sample_id"]))
+            if row["sample_id"] in replaced:
+                document |= outdated
+            document["last_modified_at"] = now
+            updates.append((row["sample_id"], document, first_document(row, dataset._doc.id, now)))
+        n_new += _write(collection, updates)
+        progress(len(batch))
+    present = set(collection.distinct("sample_id")) if len(rows) < 100_000 else _ids(collection)
+    vanished = tuple(sorted(present - {row["sample_id"] for row in rows}))
+    if remove_vanished and vanished:
+        collection.delete_many({"sample_id": {"$in": list(vanished)}})
+    _touch(dataset)
+    return Saved(n_new, len(rows) - n_new, vanished, remove_vanished)
+
+
+def _replaced(collection: Any, rows: list[Any]) -> set[str]:
+    """Those samples whose image is another one than the stored."""
+    known = collection.find(
+        {"sample_id": {"$in": [row["sample_id"] for row in rows]}}, {"sample_id": 1, "sha256": 1}
+    )
+    before = {row["sample_id"]: row["sha256"] for row in known}
+    return {row["sample_id"] for row in rows if before.get(row["sample_id"], row["sha256"]) != row["sha256"]}
+
+
+def _ids(collection: Any) -> set[str]:
+    return {row["sample_id"] for row in collection.find({}, {"sample_id": 1, "_id": 0})}
+
+
+def _batches(rows: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def _write(collection: Any, updates: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> int:
+    """Update or insert documents by id; returns how many were new."""
+    from pymongo import UpdateOne
+
+    operations = [
+        UpdateOne({"_id": object_id(known, "sample")}, {"$set": always, "$setOnInsert": once}, upsert=True)
+        for known, always, once in updates
+    ]
+    return int(collection.bulk_write(operations, ordered=False).upserted_count)
+
+
+def _touch(dataset: Any) -> None:
+    """Tell FiftyOne's caches that the samples changed."""
+    dataset._doc.last_modified_at = datetime.now(UTC)
+    dataset.save()
+    dataset._reload_docs()
+
+
+@database_errors()
+def update(dataset_name: str, changes: Mapping[str, Mapping[str, Any]], progress: Progress = _silent) -> int:
+    """Set fields of known samples in bulk.
+
+    Args:
+        changes: sample_id -> field -> value as stored.
+
+    Returns:
+        How many of the samples the dataset has.
+    """
+    from pymongo import UpdateOne
+
+    dataset = load(dataset_name)
+    now = datetime.now(UTC)
+    n_found = 0
+    for batch in _batches(list(changes.items())):
+        operations = [
+            UpdateOne({"_id": object_id(sample_id, "sample")}, {"$set": {**fields, "last_modified_at": now}})
+            for sample_id, fields in batch
+        ]
+        n_found += dataset._sample_collection.bulk_write(operations, ordered=False).matched_count
+        progress(len(batch))
+    _touch(dataset)
+    return n_found
+
+
+def save_split(dataset_name: str, split: pd.DataFrame) -> int:
+    """Store the assigned split; samples that the table lacks lose theirs.
+
+    Args:
+        split: columns sample_id and assigned_split (train | calibration | test).
+
+    Returns:
+        Number of samples that have a split now.
+    """
+    assigned = {row["sample_id"]: {"assigned_split": row["assigned_split"]} for row in to_rows(split)}
+    _clear_others(dataset_name, "assigned_split", assigned, None)
+    return update(dataset_name, assigned)
+
+
+def save_findings(dataset_name: str, findings: pd.DataFrame) -> int:
+    """Store which quality checks complain about which image, as a list of their codes.
+
+    Args:
+        findings: columns code and relative_path, and related (other files of the same fault) if there is one.
+
+    Returns:
+        Number of samples that have findings now.
+    """
+    by_path: dict[str, set[str]] = {}
+    for row in to_rows(findings):
+        for path in (row["relative_path"], *(row.get("related") or ())):
+            by_path.setdefault(path, set()).add(row["code"])
+    collection = load(dataset_name)._sample_collection
+    with database_errors():
+        concerned = {"relative_path": {"$in": list(by_path)}}
+        found = list(collection.find(concerned, {"sample_id": 1, "relative_path": 1}))
+    changes = {row["sample_id"]: {"findings": sorted(by_path[row["relative_path"]])} for row in found}
+    _clear_others(dataset_name, "findings", changes, [])
+    return update(dataset_name, changes)
+
+
+@database_errors()
+def _clear_others(dataset_name: str, field: str, kept: Mapping[str, Any], empty: Any) -> None:
+    collection = load(dataset_name)._sample_collection
+    stale = _ids(collection) - set(kept)
+    for batch in _batches(sorted(stale)):
+        collection.update_many({"sample_id": {"$in": batch}}, {"$set": {field: empty}})
+
+
+@database_errors()
+def read_samples(dataset_name: str) -> pd.DataFrame:
+    """The sample table out of the database, with the verdicts applied.
+
+    Returns:
+        Columns of data_schemas/sample.json, assigned_split, verdict, verdict_defect_type, verdict_by and
+        verdict_at; sorted by source and relative path.
+
+    Raises:
+        Missing: no such dataset.
+    """
+    documents = load(dataset_name)._sample_collection.find({})
+    rows = sorted(map(sample_row, documents), key=lambda row: (row["source"], row["relative_path"]))
+    table = from_rows(rows, [*contract("sample")["properties"], "assigned_split"])
+    return verdicts.apply(table, read_log(dataset_name))
+
+
+@database_errors()
+def count(dataset_name: str) -> int:
+    """Number of samples, truly counted (FiftyOne's len() trusts a figure that a crash can spoil)."""
+    return int(load(dataset_name)._sample_collection.count_documents({}))

@@ -1,0 +1,122 @@
+"""The fields of a FiftyOne dataset: which columns become which types, with descriptions and indexes."""
+
+import importlib
+import os
+import re
+from typing import Any
+
+from curate.schema import load
+
+STRINGS = [
+    "sample_id", "relative_path", "sha256", "pixel_sha256", "source", "category", "label", "split",
+    "assigned_split", "part_id", "product", "lot", "panel", "station", "camera", "lighting", "captured_at",
+    "site", "licence", "citation", "gt_mask_path", "mask_rule", "verdict", "verdict_defect_type",
+    "verdict_by",
+]  # fmt: skip
+INTEGERS = ["bit_depth", "channels"]
+FLOATS = ["um_per_px"]
+STRING_LISTS = ["defect_types", "findings"]
+INDEXED = [
+    "filepath", "relative_path", "category", "label", "assigned_split", "split", "part_id", "defect_types",
+    "ground_truth.label", "verdict", "findings", "source",
+]  # fmt: skip
+MASK_TARGETS = {255: "defect"}
+DESCRIPTIONS = {
+    "label": "What holds now: the source's label, or the verdict that replaced it.",
+    "defect_types": "What holds now; the source's are in ground_truth.defect_types.",
+    "ground_truth": "As the source delivered it.",
+    "gt_mask": "Ground-truth mask, 255 on the defect.",
+    "boxes": "Ground-truth boxes; box_xyxy is in pixels, half-open.",
+    "assigned_split": "train, calibration or test, as curate split decided.",
+    "findings": "Codes of the quality checks that complain about this image.",
+    "verdict": "The last human decision: normal, anomalous or skipped. Empty: nobody has looked.",
+    "verdict_at": "UTC",
+    "predicted": "By the chosen threshold.",
+}
+
+
+def fiftyone(module: str = "") -> Any:
+    """FiftyOne, or a module of it; refuses before a database is chosen, as it would start one of its own."""
+    if "FIFTYONE_DATABASE_URI" not in os.environ:
+        raise RuntimeError("Call curate.store.server.connect before anything that uses FiftyOne.")
+    return importlib.import_module(f"fiftyone.{module}" if module else "fiftyone")
+
+
+def declare(dataset: Any) -> None:
+    """Give a dataset every field of the sample table that it lacks, its media type and its indexes."""
+    fo = fiftyone()
+    if dataset.media_type is None:
+        dataset.media_type = "image"
+    known = set(dataset.get_field_schema(flat=True))
+    for name, kind in _kinds(fo).items():
+        if name not in known:
+            dataset.add_sample_field(name, kind.pop("ftype"), description=_description(name), **kind)
+    if dataset.mask_targets.get("gt_mask") != MASK_TARGETS:
+        dataset.mask_targets["gt_mask"] = MASK_TARGETS
+        dataset.save()
+    indexes = dataset.get_index_information()
+    if "sample_id" not in indexes:
+        dataset.create_index("sample_id", unique=True)
+    for name in INDEXED:
+        if name not in indexes:
+            dataset.create_index(name)
+
+
+def _kinds(fo: Any) -> dict[str, dict[str, Any]]:
+    """Field name -> arguments of Dataset.add_sample_field; a parent comes before its parts."""
+    kinds: dict[str, dict[str, Any]] = {name: {"ftype": fo.StringField} for name in STRINGS}
+    kinds |= {name: {"ftype": fo.IntField} for name in INTEGERS}
+    kinds |= {name: {"ftype": fo.FloatField} for name in FLOATS}
+    kinds |= {name: {"ftype": fo.ListField, "subfield": fo.StringField} for name in STRING_LISTS}
+    kinds["verdict_at"] = {"ftype": fo.DateTimeField}
+    labels = {"ground_truth": fo.Classification, "gt_mask": fo.Segmentation, "boxes": fo.Detections}
+    kinds |= {n: {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": kind} for n, kind in labels.items()}
+    kinds["ground_truth.defect_types"] = {"ftype": fo.ListField, "subfield": fo.StringField}
+    kinds["boxes.detections.box_xyxy"] = {"ftype": fo.ListField, "subfield": fo.FloatField}
+    return kinds
+
+
+def detector_fields(detector: str) -> tuple[str, str]:
+    """Names of a detector's score and map fields; a field's name may only hold letters, digits and "_".
+
+    >>> detector_fields("patchcore-0.1")
+    ('patchcore_0_1_score', 'patchcore_0_1_map')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", detector)
+    return f"{plain}_score", f"{plain}_map"
+
+
+def detectors_in(dataset: Any) -> list[str]:
+    """Detectors that have fields in a dataset, as their names stand in the fields; sorted."""
+    known = set(dataset.get_field_schema())
+    found = [name.removesuffix("_score") for name in known if name.endswith("_score")]
+    return sorted(name for name in found if detector_fields(name)[1] in known)
+
+
+def judgements(dataset: Any) -> list[str]:
+    """Fields of a dataset that hold what detectors and the threshold say of an image."""
+    detectors = detectors_in(dataset)
+    return [field for name in detectors for field in detector_fields(name)] + ["predicted"] * bool(detectors)
+
+
+def declare_detector(dataset: Any, detector: str) -> None:
+    """Give a dataset the fields of one detector."""
+    fo = fiftyone()
+    known = set(dataset.get_field_schema())
+    score, heatmap = detector_fields(detector)
+    if score not in known:
+        about = "Anomaly score; higher is more suspicious."
+        dataset.add_sample_field(score, fo.FloatField, description=about)
+        dataset.create_index(score)
+    for name, kind in ((heatmap, fo.Heatmap), ("predicted", fo.Classification)):
+        if name not in known:
+            dataset.add_sample_field(
+                name, fo.EmbeddedDocumentField, embedded_doc_type=kind, description=_description(name)
+            )
+    if "predicted.label" not in dataset.get_index_information():
+        dataset.create_index("predicted.label")
+
+
+def _description(name: str) -> str | None:
+    told: str | None = load("sample")["properties"].get(name, {}).get("description")
+    return DESCRIPTIONS.get(name, told)

@@ -1,0 +1,100 @@
+"""Anomaly scores and maps as score and Heatmap fields, and what the threshold makes of them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from curate.store.dataset import Progress, _silent, _touch, load, update
+from curate.store.documents import object_id
+from curate.store.failures import database_errors
+from curate.store.fields import declare_detector, detector_fields
+from curate.tables import to_rows
+
+MAP_RANGE = [0.0, 255.0]
+Threshold = float | Mapping[str, float]
+
+
+def save_predictions(
+    dataset_name: str,
+    detector: str,
+    predictions: pd.DataFrame,
+    display_root: Path,
+    threshold: Threshold | None = None,
+    *,
+    progress: Progress = _silent,
+) -> int:
+    """Store a detector's scores and maps as the fields <detector>_score and <detector>_map.
+
+    Args:
+        predictions: after data_schemas/prediction.json.
+        display_root: folder that display_map is relative to.
+        threshold: see save_threshold; left out, `predicted` stays as it is.
+
+    Returns:
+        Number of samples of the dataset that were given a score.
+    """
+    with database_errors():
+        declare_detector(load(dataset_name), detector)
+    score, heatmap = detector_fields(detector)
+    changes = {
+        row["sample_id"]: {score: row["anomaly_score"], heatmap: _heatmap(row, heatmap, display_root)}
+        for row in to_rows(predictions)
+    }
+    n_scored = update(dataset_name, changes, progress)
+    if threshold is not None:
+        save_threshold(dataset_name, detector, threshold)
+    return n_scored
+
+
+def _heatmap(row: dict[str, Any], field: str, display_root: Path) -> dict[str, Any] | None:
+    if row["display_map"] is None:
+        return None
+    return {
+        "_id": object_id(row["sample_id"], field),
+        "_cls": "Heatmap",
+        "tags": [],
+        "map_path": str(display_root / row["display_map"]),
+        "range": MAP_RANGE,
+    }
+
+
+@database_errors()
+def clear(dataset_name: str, fields: Iterable[str]) -> None:
+    """Empty fields in every sample: scores and maps that are no longer to be trusted."""
+    dataset = load(dataset_name)
+    known = set(dataset.get_field_schema())
+    changes: dict[str, Any] = {name: None for name in fields if name in known}
+    if changes:
+        changes["last_modified_at"] = datetime.now(UTC)
+        dataset._sample_collection.update_many({}, {"$set": changes})
+        _touch(dataset)
+
+
+@database_errors()
+def save_threshold(dataset_name: str, detector: str, threshold: Threshold) -> None:
+    """Set `predicted` of every scored sample: anomalous where the score is at or above the threshold.
+
+    Args:
+        threshold: one for all, or one per category; samples of other categories get no prediction.
+    """
+    dataset = load(dataset_name)
+    declare_detector(dataset, detector)
+    collection = dataset._sample_collection
+    (score, _), now = detector_fields(detector), datetime.now(UTC)
+    collection.update_many({}, {"$set": {"predicted": None}})
+    by_category = threshold if isinstance(threshold, Mapping) else {"": threshold}
+    for category, value in by_category.items():
+        where: dict[str, Any] = {"category": category} if category else {}
+        for label, condition in (("anomalous", {"$gte": value}), ("normal", {"$lt": value})):
+            predicted = {"_id": "$_id", "_cls": "Classification", "tags": [], "label": label}
+            collection.update_many(
+                {**where, score: condition}, [{"$set": {"predicted": predicted, "last_modified_at": now}}]
+            )
+    plain = dict(threshold) if isinstance(threshold, Mapping) else threshold
+    # keys with dots are not allowed in a document: categories are kept as pairs
+    stored = [list(pair) for pair in plain.items()] if isinstance(plain, dict) else plain
+    dataset.info["curate"] = {"detector": score.removesuffix("_score"), "threshold": stored}
+    dataset.save()

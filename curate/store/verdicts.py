@@ -1,0 +1,159 @@
+"""Human verdicts in the database: a log that only grows, fields on the samples, and a mirror file.
+
+The log is what counts. Fields and mirror follow from it, and `reconcile` mends them after a crash; it also
+brings verdicts back from the mirror when the database was lost. Whoever alters them holds alone.alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from curate.schema import check_rows, load
+from curate.store.alone import alone
+from curate.store.documents import object_id, verdict_document
+from curate.store.failures import database_errors
+from curate.store.fields import fiftyone
+from curate.tables import from_rows, to_rows
+from curate.verdicts import Row, append_mirror, key, read_mirror, standing
+
+LOG = "curate_verdicts"
+COLUMNS = ["sample_id", "sha256", "label", "defect_types", "verdict"]
+DUPLICATE_KEY = 11000
+
+
+def _log() -> Any:
+    log = fiftyone("core.odm").get_db_conn()[LOG]
+    log.create_index([("dataset", 1), ("sample_id", 1), ("at", 1)], unique=True)
+    return log
+
+
+@database_errors()
+def read_log(dataset_name: str) -> list[Row]:
+    """Every verdict ever given in a dataset, oldest first, after data_schemas/verdict.json."""
+    columns = load("verdict")["properties"]
+    found = _log().find({"dataset": dataset_name}).sort("at", 1)
+    return [{name: row[name] for name in columns} for row in found]
+
+
+@database_errors()
+def situation(dataset_name: str, sample_ids: Sequence[str]) -> pd.DataFrame:
+    """What a triage operator gets to see: sample_id, sha256, and what holds: label, defect_types, verdict."""
+    collection = _collection(dataset_name)
+    found = {row["sample_id"]: row for row in collection.find({"sample_id": {"$in": list(sample_ids)}})}
+    rows = [found[sample_id] for sample_id in sample_ids if sample_id in found]
+    return from_rows(rows, COLUMNS)
+
+
+@database_errors()
+def now_after(dataset_name: str) -> str:
+    """The present time, ISO 8601 in UTC, but always later than the dataset's last verdict."""
+    last = _log().find_one({"dataset": dataset_name}, sort=[("at", -1)])
+    now = datetime.now(UTC)
+    if last is not None:
+        now = max(now, datetime.fromisoformat(last["at"]) + timedelta(microseconds=1))
+    return now.isoformat(timespec="microseconds")
+
+
+def store(dataset_name: str, decided: pd.DataFrame, mirror: Path) -> int:
+    """Add verdicts while nobody else does; see add."""
+    with alone(mirror):
+        return add(dataset_name, decided, mirror)
+
+
+@database_errors()
+def add(dataset_name: str, decided: pd.DataFrame, mirror: Path) -> int:
+    """Add verdicts to the log, then to the mirror, then to the samples' fields; the caller holds alone.alone.
+
+    Args:
+        decided: what a triage operator returned, after data_schemas/verdict.json.
+        mirror: the dataset's verdicts.jsonl.
+
+    Returns:
+        Number of verdicts stored.
+
+    Raises:
+        SchemaViolation: a row breaks the contract; nothing is stored.
+        DatabaseDown: the database stopped; what was stored counts.
+    """
+    rows = to_rows(decided)
+    check_rows(rows, "verdict")
+    if not rows:
+        return 0
+    _log().insert_many([{**row, "dataset": dataset_name} for row in rows])
+    append_mirror(mirror, rows)
+    _set_fields(dataset_name, {row["sample_id"] for row in rows})
+    return len(rows)
+
+
+@database_errors()
+def last_decided(dataset_name: str) -> list[str]:
+    """Samples of the last decision that still holds, in one or many images; empty when there is none."""
+    log = read_log(dataset_name)
+    concerned = {"sample_id": {"$in": list({row["sample_id"] for row in log})}}
+    held = standing(log, _checksums(dataset_name, concerned))
+    newest = max((str(s.last["at"]) for s in held.values()), default="")
+    return [sample_id for sample_id, s in held.items() if s.last["at"] == newest]
+
+
+@database_errors()
+def reconcile(dataset_name: str, mirror: Path) -> None:
+    """Bring log, mirror and sample fields together again, whatever was cut off where.
+
+    Raises:
+        Unreadable: the mirror holds what is no verdict; nothing is changed.
+    """
+    with alone(mirror):
+        in_log, in_mirror = read_log(dataset_name), read_mirror(mirror)
+        known, mirrored = set(map(key, in_log)), set(map(key, in_mirror))
+        lost = [row for row in in_mirror if key(row) not in known]
+        _bring_back(dataset_name, lost)
+        append_mirror(mirror, [row for row in in_log if key(row) not in mirrored])
+        _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)})
+
+
+def _bring_back(dataset_name: str, rows: Sequence[Row]) -> None:
+    """Add verdicts to the log; those that it has already stay as they are."""
+    from pymongo.errors import BulkWriteError
+
+    if not rows:
+        return
+    try:
+        _log().insert_many([{**row, "dataset": dataset_name} for row in rows], ordered=False)
+    except BulkWriteError as error:
+        if any(failed["code"] != DUPLICATE_KEY for failed in error.details["writeErrors"]):
+            raise
+
+
+def _collection(dataset_name: str) -> Any:
+    return fiftyone().load_dataset(dataset_name)._sample_collection
+
+
+def _checksums(dataset_name: str, where: Row) -> dict[str, str]:
+    """sample_id -> sha256 of the samples that meet a condition."""
+    found = _collection(dataset_name).find(where, {"sample_id": 1, "sha256": 1})
+    return {row["sample_id"]: row["sha256"] for row in found}
+
+
+def _set_fields(dataset_name: str, sample_ids: Iterable[str]) -> None:
+    """Make label, defect types and verdict fields of some samples follow from the log."""
+    from pymongo import UpdateOne
+
+    wanted = list(sample_ids)
+    if not wanted:
+        return
+    checksums = _checksums(dataset_name, {"sample_id": {"$in": wanted}})
+    held = standing(read_log(dataset_name), checksums)
+    collection = _collection(dataset_name)
+    now = datetime.now(UTC)
+    updates = []
+    for sample in collection.find({"sample_id": {"$in": wanted}}, {"sample_id": 1, "ground_truth": 1}):
+        sample_id, truth = sample["sample_id"], sample["ground_truth"]
+        changed = verdict_document(truth["label"], list(truth["defect_types"]), held.get(sample_id))
+        updates.append(
+            UpdateOne({"_id": object_id(sample_id, "sample")}, {"$set": changed | {"last_modified_at": now}})
+        )
+    if updates:
+        collection.bulk_write(updates, ordered=False)

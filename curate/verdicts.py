@@ -1,0 +1,157 @@
+"""What a list of verdicts comes to: the current one per sample, and the labels that follow from it.
+
+Verdicts are only ever added. "undone" takes back the last one that still holds; "skipped" leaves the label
+alone. A verdict is about one picture: when the image file is replaced by another, it no longer holds; when
+the old file comes back, it holds again.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from curate.errors import Unreadable, listed
+from curate.files import writing
+from curate.schema import faults
+from curate.tables import from_rows, to_rows
+
+Row = dict[str, Any]
+EXTRA = ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What holds for one sample: the last verdict not undone, and the last that is about the label."""
+
+    last: Mapping[str, Any]
+    decided: Mapping[str, Any] | None
+
+
+def standing(rows: Iterable[Mapping[str, Any]], checksums: Mapping[str, str]) -> dict[str, Standing]:
+    """The verdicts that hold, by sample_id; samples without one, or with all of theirs undone, are absent.
+
+    Args:
+        rows: after data_schemas/verdict.json, in any order.
+        checksums: sample_id -> sha256 of the sample's image as it is now; verdicts on other pictures are
+            passed over, and so is what undid them.
+    """
+    stacks: dict[str, list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda r: str(r["at"])):
+        if checksums.get(row["sample_id"]) != row["sha256"]:
+            continue
+        stack = stacks.setdefault(row["sample_id"], [])
+        if row["verdict"] != "undone":
+            stack.append(row)
+        elif stack:
+            stack.pop()
+    held = {}
+    for sample_id, stack in stacks.items():
+        if stack:
+            about_label = [row for row in stack if row["verdict"] in ("normal", "anomalous")]
+            held[sample_id] = Standing(stack[-1], about_label[-1] if about_label else None)
+    return held
+
+
+def labelled(label: str, defect_types: list[str], held: Standing | None) -> tuple[str, list[str]]:
+    """Label and defect types once a verdict is taken into account.
+
+    >>> labelled("anomalous", ["scratch"], None)
+    ('anomalous', ['scratch'])
+    """
+    if held is None or held.decided is None:
+        return label, list(defect_types)
+    if held.decided["verdict"] == "normal":
+        return "normal", []
+    if defect_type := held.decided["defect_type"]:
+        return "anomalous", [defect_type]
+    return "anomalous", list(defect_types)
+
+
+def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A sample table with the verdicts applied.
+
+    Where a verdict says normal, masks and boxes are dropped. Adds the columns verdict (None: nobody has
+    looked), verdict_defect_type, verdict_by and verdict_at.
+
+    Args:
+        samples: with the columns of data_schemas/sample.json as delivered; others are kept.
+        rows: after data_schemas/verdict.json, in any order.
+    """
+    delivered = to_rows(samples)
+    held_by_id = standing(rows, {row["sample_id"]: row["sha256"] for row in delivered})
+    out = []
+    for row in delivered:
+        held = held_by_id.get(row["sample_id"])
+        label, defect_types = labelled(row["label"], row["defect_types"], held)
+        changed = {"label": label, "defect_types": defect_types} | dict.fromkeys(EXTRA)
+        if held is not None:
+            changed |= fields(held)
+            if label == "normal":
+                changed |= {"gt_mask_path": None, "mask_rule": None, "boxes": None}
+        out.append({**row, **changed})
+    columns = [*samples.columns, *(name for name in EXTRA if name not in samples.columns)]
+    return from_rows(out, columns)
+
+
+def fields(held: Standing) -> Row:
+    """The verdict columns of a sample that somebody has looked at."""
+    last = held.last
+    values = (last["verdict"], last["defect_type"], last["by"], last["at"])
+    return dict(zip(EXTRA, values, strict=True))
+
+
+def read_mirror(path: Path) -> list[Row]:
+    """Verdicts from a mirror file; none when there is no file. A last line cut off by a crash is left out.
+
+    A verdict that is there twice is given once.
+
+    Raises:
+        Unreadable: a line is not a verdict after data_schemas/verdict.json; nothing is taken from the file.
+    """
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    if broken := faults(rows, "verdict", where="verdict"):
+        raise Unreadable(
+            f"Unreadable: {path} holds {len(broken)} things that are no verdicts:\n{listed(broken)}\n"
+            "Restore the file from a copy, or take these lines out."
+        )
+    once: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        once.setdefault(key(row), row)
+    return list(once.values())
+
+
+def key(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells a verdict from every other of its dataset: the sample and the time."""
+    return row["sample_id"], row["at"]
+
+
+def append_mirror(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add verdicts to a mirror file, flushed to the disk.
+
+    Raises:
+        StorageFull: no space is left.
+    """
+    lines = [json.dumps(dict(row), sort_keys=True, ensure_ascii=False) for row in rows]
+    if not lines:
+        return
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")  # a line that a crash cut off must not swallow the next
+            file.write(("\n".join(lines) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())

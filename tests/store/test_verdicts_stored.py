@@ -1,0 +1,138 @@
+"""Verdicts in the database: logged, mirrored, undone, mended after a crash, given by two at once."""
+
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from curate.store import dataset, verdicts
+from curate.store.acting import act
+from curate.store.documents import object_id
+from curate.store.server import Database
+from curate.workspace import Workspace
+from tests.helpers.stored import row, same, sample_id, table
+
+pytestmark = pytest.mark.mongod
+
+
+def test_verdicts_are_logged_mirrored_shown_and_undone(toy: tuple[Path, pd.DataFrame]) -> None:
+    chosen = [str(object_id(sample_id(name), "sample")) for name in ("stain-05", "good-00")]
+    mirror = Workspace.at().dataset("toy").verdicts
+    assert act("toy", "mark_anomalous", chosen, defect_type="dent") == 2
+    found = dataset.read_samples("toy").set_index("relative_path").loc["good-00.png"]
+    assert (found["label"], found["defect_types"], found["verdict"]) == ("anomalous", ["dent"], "anomalous")
+    assert act("toy", "accept_normal", chosen[:1]) == 1
+    assert len(verdicts.read_log("toy")) == len(mirror.read_text().splitlines()) == 3
+    shown = dataset.load("toy").match({"verdict": {"$ne": None}})
+    assert dict(zip(shown.values("relative_path"), shown.values("label"), strict=True)) == {
+        "good-00.png": "anomalous", "stain-05.png": "normal",
+    }  # fmt: skip
+    assert act("toy", "undo", []) == 1  # the last decision
+    assert act("toy", "undo", []) == 2  # the one before, on two images
+    assert act("toy", "undo", []) == 0
+    assert same(dataset.read_samples("toy"), toy[1])
+    assert dataset.load("toy").count_values("verdict") == {None: 8}
+
+
+def test_verdicts_survive_saving_again_and_the_loss_of_the_database(workspace_db: Database) -> None:
+    one = table(row("a", "anomalous"))
+    dataset.save_samples("kept", one)
+    act("kept", "accept_normal", [str(object_id(sample_id("a"), "sample"))])
+    dataset.save_samples("kept", one)
+    assert list(dataset.read_samples("kept")["label"]) == ["normal"]
+    verdicts._log().delete_many({"dataset": "kept"})
+    dataset.load("kept").delete()
+    dataset.save_samples("kept", one)
+    assert list(dataset.read_samples("kept")["label"]) == ["anomalous"]
+    verdicts.reconcile("kept", Workspace.at().dataset("kept").verdicts)
+    assert list(dataset.read_samples("kept")["label"]) == ["normal"]
+    assert dataset.load("kept").values("label") == ["normal"]
+
+
+def test_reconcile_mends_what_a_crash_cut_off(workspace_db: Database) -> None:
+    dataset.save_samples("cut", table(row("a", "anomalous")))
+    mirror = Workspace.at().dataset("cut").verdicts
+    before = {"label": "anomalous", "defect_types": ["stain"], "verdict": None}
+    given = {"sha256": row("a")["sha256"], "by": "ada", "at": "2026-01-01T00:00:00+00:00", "before": before}
+    decided = {"sample_id": sample_id("a"), "verdict": "normal", "defect_type": None, **given}
+    verdicts._log().insert_one({**decided, "dataset": "cut"})
+    for _ in range(2):
+        verdicts.reconcile("cut", mirror)
+        assert len(mirror.read_text().splitlines()) == 1
+        assert dataset.load("cut").values("label") == ["normal"]
+
+
+def test_a_verdict_does_not_label_the_picture_that_took_its_place(workspace_db: Database) -> None:
+    old, new = table(row("a", "anomalous")), table(row("a", "anomalous", sha256="0" * 64))
+    document = str(object_id(sample_id("a"), "sample"))
+    dataset.save_samples("replaced", old)
+    act("replaced", "accept_normal", [document])
+    shown = []
+    for samples in (new, old):
+        dataset.save_samples("replaced", samples)
+        verdicts.reconcile("replaced", Workspace.at().dataset("replaced").verdicts)
+        ours = dataset.load("replaced")
+        shown.append(
+            (*ours.values("label"), *ours.values("verdict"), *dataset.read_samples("replaced")["label"])
+        )
+    assert shown == [("anomalous", None, "anomalous"), ("normal", "normal", "normal")]
+    dataset.save_samples("replaced", new)
+    assert act("replaced", "undo", []) == 0
+    assert act("replaced", "undo", [document]) == 0
+
+
+def test_verdicts_given_while_another_reconciles_are_mirrored_once(workspace_db: Database) -> None:
+    dataset.save_samples("raced", table(row("a")))
+    document, mirror = str(object_id(sample_id("a"), "sample")), Workspace.at().dataset("raced").verdicts
+    ended, failures = threading.Event(), list[BaseException]()
+
+    def reconcile_all_the_time() -> None:
+        while not ended.is_set():
+            try:
+                verdicts.reconcile("raced", mirror)
+            except BaseException as error:
+                failures.append(error)
+
+    other = threading.Thread(target=reconcile_all_the_time)
+    other.start()
+    try:
+        for _ in range(20):
+            assert act("raced", "accept_normal", [document]) == 1
+    finally:
+        ended.set()
+        other.join()
+    assert failures == []
+    assert len(verdicts.read_log("raced")) == len(mirror.read_text().splitlines()) == 20
+
+
+def test_two_who_judge_at_once_both_count(workspace_db: Database) -> None:
+    dataset.save_samples("together", table(row("a")))
+    document = str(object_id(sample_id("a"), "sample"))
+    failures: list[BaseException] = []
+
+    def judge() -> None:
+        try:
+            for _ in range(10):
+                act("together", "skip", [document])
+        except BaseException as error:
+            failures.append(error)
+
+    judges = [threading.Thread(target=judge) for _ in range(3)]
+    for thread in judges:
+        thread.start()
+    for thread in judges:
+        thread.join()
+    assert failures == []
+    assert len(verdicts.read_log("together")) == 30
+
+
+def test_verdicts_that_the_log_has_already_are_brought_back_beside_the_others(workspace_db: Database) -> None:
+    dataset.save_samples("brought", table(row("a")))
+    before = {"label": "normal", "defect_types": [], "verdict": None}
+    common = {"sample_id": sample_id("a"), "sha256": row("a")["sha256"], "verdict": "skipped"}
+    common |= {"defect_type": None, "by": "ada", "before": before}
+    rows = [{**common, "at": f"2026-01-01T00:00:0{second}+00:00"} for second in range(3)]
+    verdicts._bring_back("brought", rows[:2])
+    verdicts._bring_back("brought", rows)
+    assert verdicts.read_log("brought") == rows
