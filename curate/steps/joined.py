@@ -1,0 +1,56 @@
+"""The sample table together with what later steps found out; what does not fit together is refused."""
+
+import pandas as pd
+
+from curate import tables
+from curate.errors import Missing, listed
+from curate.files import fingerprint, sha256_file
+from curate.steps import labels
+from curate.steps.record import Context, digest, recorded
+
+
+def with_split(context: Context) -> pd.DataFrame:
+    """Sample table, verdicts applied, with the column assigned_split.
+
+    Raises:
+        Missing: the dataset has not been split, or got images since.
+    """
+    paths = context.paths
+    if not paths.split.exists():
+        raise Missing(f'Missing: dataset "{paths.name}" has no split. Run: curate split {paths.name}')
+    samples, split = labels.current(context), tables.read(paths.split)
+    new = samples[~samples["sample_id"].isin(split["sample_id"])]
+    if len(new):
+        raise Missing(
+            f'Missing: {len(new)} of {len(samples)} images of dataset "{paths.name}" came after its split:\n'
+            f"{listed(new['relative_path'].tolist())}\nRun: curate split {paths.name}"
+        )
+    return samples.merge(split, on="sample_id")
+
+
+def with_scores(context: Context, detector: str) -> pd.DataFrame:
+    """Sample table with assigned_split, and with anomaly_score and raw_map of one detector.
+
+    Raises:
+        Missing: a step that has to come before has not run since the images or the split changed; says which.
+    """
+    paths = context.paths
+    samples = with_split(context)
+    predictions = paths.detector(detector) / "predictions.parquet"
+    again = f"Run: curate score {paths.name} --detector {detector}"
+    if not predictions.exists():
+        raise Missing(f'Missing: dataset "{paths.name}" has no scores of {detector}. {again}')
+    made_of = recorded(paths, f"score-{detector}")["inputs"]
+    for what, path in (("images", paths.samples), ("split", paths.split)):
+        if made_of.get(what) != digest(path):
+            raise Missing(
+                f'Missing: the {what} of dataset "{paths.name}" changed since {detector} scored it. {again}'
+            )
+    scores = tables.read(predictions)[["sample_id", "anomaly_score", "raw_map"]]
+    return samples.merge(scores, on="sample_id")
+
+
+def masks_digest(context: Context) -> str:
+    """Checksum of the dataset's canonical masks."""
+    masks = sorted(context.paths.masks.glob("*.png"))
+    return fingerprint([(path.name, sha256_file(path)) for path in masks])

@@ -1,0 +1,154 @@
+"""Brings the FiftyOne dataset up to date with the finished files of the workspace.
+
+Scores, maps and the threshold are stored only when they were made of the images and the split as they are
+now. Those stored before stay with the images that did not change, until they are made again; where an image
+was replaced, dataset.save_samples empties them.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+from curate import __version__, tables
+from curate.files import fingerprint, read_json
+from curate.progress import bar
+from curate.steps.alone import STORE, alone
+from curate.steps.record import Context, as_made, digest, recorded
+
+__all__ = ["digest", "everything"]
+
+Part = tuple[str, Callable[[], None]]
+OUTDATED = "outdated"
+
+
+def everything(context: Context) -> None:
+    """Store what changed since the last time: samples, split, findings, predictions, threshold.
+
+    Each part leaves a mark in the dataset once it is stored: a killed run is completed by the next one,
+    and a database that was lost is filled again. Verdicts in the dataset stay.
+
+    Raises:
+        DatabaseDown: the database does not start or stopped; what was stored is kept.
+    """
+    from curate.store import marks, verdicts
+    from curate.store.server import connect
+
+    paths = context.paths
+    with connect(context.workspace.home), alone(context, STORE):
+        held = marks.read(paths.name)
+        wanted = _wanted(context)
+        _clear_vanished(context, [part for part in held if part not in wanted])
+        for part, (checksum, store) in wanted.items():
+            if held.get(part) != checksum:
+                store()
+                marks.write(paths.name, part, checksum)
+        verdicts.reconcile(paths.name, paths.verdicts)
+        _sweep(context, wanted)
+
+
+def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
+    """Remove the maps of earlier predictions, now that the dataset names the present ones."""
+    from curate.scoring import sweep_maps
+
+    for part, (checksum, _) in stored.items():
+        kind, _, name = part.partition(" ")
+        if kind == "detector" and not checksum.startswith(OUTDATED):
+            sweep_maps(context.paths.detector(name))
+
+
+def _clear_vanished(context: Context, parts: Collection[str]) -> None:
+    """Empty the fields of detectors, and of a threshold, whose files or step records are gone."""
+    from curate.store import heatmaps, marks
+    from curate.store.fields import detector_fields
+
+    for part in parts:
+        kind, _, name = part.partition(" ")
+        if kind in ("detector", "threshold"):
+            heatmaps.clear(context.paths.name, detector_fields(name) if name else ["predicted"])
+            marks.remove(context.paths.name, part)
+
+
+def _wanted(context: Context) -> dict[str, Part]:
+    """Part -> checksum of what it should hold, and how to store it; in the order of storing."""
+    from curate.store import dataset
+    from curate.store.appearance import arrange
+
+    paths = context.paths
+    samples = digest(paths.samples)
+    parts: dict[str, Part] = {"samples": (samples, lambda: _samples(context))}
+    if as_made(paths, "split", paths.split):
+        parts["split"] = (
+            fingerprint([samples, digest(paths.split)]),
+            lambda: _discard(dataset.save_split(paths.name, tables.read(paths.split))),
+        )
+    if as_made(paths, "check", paths.findings):
+        parts["findings"] = (
+            fingerprint([samples, digest(paths.findings)]),
+            lambda: _discard(dataset.save_findings(paths.name, tables.read(paths.findings))),
+        )
+    for folder in sorted(paths.detector("x").parent.glob("*/predictions.parquet")):
+        name = folder.parent.name
+        if as_made(paths, f"score-{name}", folder):
+            current = _made_of_these(context, f"score-{name}", "images")
+            held = fingerprint([samples, digest(folder)])
+            parts[f"detector {name}"] = (held, _storing(context, name)) if current else _outdated(held)
+    if as_made(paths, "threshold", paths.threshold) and _fits_its_scores(context, parts):
+        checksums = {name: part[0] for name, part in parts.items()}
+        current = _made_of_these(context, "threshold", "samples")
+        held = fingerprint([checksums, digest(paths.threshold)])
+        parts["threshold"] = (held, lambda: _threshold(context)) if current else _outdated(held)
+    everything = [__version__, *((name, part[0]) for name, part in parts.items())]
+    parts["appearance"] = (fingerprint(everything), lambda: _discard(arrange(paths.name)))
+    return parts
+
+
+def _made_of_these(context: Context, step: str, images: str) -> bool:
+    """Whether a step ran on the images, noted under the name `images`, and the split as they are now."""
+    made_of = recorded(context.paths, step)["inputs"]
+    noted = (made_of.get(images), made_of.get("split"))
+    return noted == (digest(context.paths.samples), digest(context.paths.split))
+
+
+def _outdated(checksum: str) -> Part:
+    """A part that is not stored for now; its mark differs, so that it is stored when it fits again."""
+    return f"{OUTDATED} {checksum}", lambda: None
+
+
+def _fits_its_scores(context: Context, parts: Collection[str]) -> bool:
+    """Whether the threshold was chosen on the predictions that are there."""
+    made_of = recorded(context.paths, "threshold")["inputs"]
+    name = str(made_of.get("detector"))
+    predictions = context.paths.detector(name) / "predictions.parquet"
+    return f"detector {name}" in parts and bool(made_of.get("predictions") == digest(predictions))
+
+
+def _discard(value: object) -> None:
+    """Turn a storing function's count into nothing."""
+
+
+def _samples(context: Context) -> None:
+    from curate.store import dataset
+
+    table = tables.read(context.paths.samples)
+    with bar("storing", len(table)) as advance:
+        dataset.save_samples(
+            context.paths.name, table, context.paths.masks, remove_vanished=True, progress=advance
+        )
+
+
+def _storing(context: Context, detector: str) -> Callable[[], None]:
+    def store() -> None:
+        from curate.store.heatmaps import save_predictions
+
+        folder = context.paths.detector(detector)
+        predictions = tables.read(folder / "predictions.parquet")
+        with bar("maps", len(predictions)) as advance:
+            save_predictions(context.paths.name, detector, predictions, folder, progress=advance)
+
+    return store
+
+
+def _threshold(context: Context) -> None:
+    from curate.store.heatmaps import save_threshold
+
+    chosen = read_json(context.paths.threshold)
+    values = {category: row["threshold"] for category, row in chosen["by_category"].items()}
+    save_threshold(context.paths.name, chosen["detector"], values)
