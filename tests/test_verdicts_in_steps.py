@@ -150,3 +150,14 @@ def test_one_check_alone_leaves_the_stored_findings_of_the_others(context: Conte
     assert check.run(context)["n_warnings"] == 1
     assert check.only(context, ["mask_size"])["findings"] == []
     assert tables.read(context.paths.findings)["code"].tolist() == ["exact_duplicates"]
+
+
+def test_a_recognised_layout_says_why_the_others_did_not_match(tmp_path: Path) -> None:
+    workspace = Workspace.at(tmp_path / "home")
+    said: list[str] = []
+    context = Context(workspace, workspace.dataset("weave"), said.append)
+    ingest.run(context, Source(write_mvtec(tmp_path / "images")))
+    (told,) = [line for line in said if line.startswith("Recognised")]
+    assert told.splitlines()[0].endswith("as mvtec_ad")
+    for other in ("not deep_pcb: no ", "not magnetic_tile: no ", "not folder: "):
+        assert other in told

@@ -1,6 +1,7 @@
 """Step: takes a source into the sample table, its masks and the FiftyOne dataset."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
     paths = context.paths
     context.workspace.check_new(paths.name)
     listing = _listing(source.path)
-    name, format_name = identity(source)
+    name, format_name = identity(source, context.say)
     if not replace:
         _check_same_place(context, name, source.path)
     target, key = sources.table(paths, name), sources.key(name)
@@ -50,13 +51,20 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
     return {**result, "n_total": sources.join(paths)}
 
 
-def identity(source: Source) -> tuple[str, str]:
-    """Name and format of a source; the name is the format's unless the source has one."""
+def identity(source: Source, say: Callable[[str], None] | None = None) -> tuple[str, str]:
+    """Name and format of a source; the name is the format's unless the source has one.
+
+    Args:
+        say: hears which layout was recognised, and why the others were not.
+    """
     from curate.formats import recognise
 
     format_name = source.format
     if format_name == "auto":
-        format_name, _ = recognise(source.path)
+        format_name, others = recognise(source.path)
+        if say:
+            reasons = [f"  not {other}: {'; '.join(why)}" for other, why in others.items()]
+            say("\n".join([f"Recognised {source.path} as {format_name}", *reasons]))
     return source.name or format_name, format_name
 
 
