@@ -13,12 +13,12 @@ from PIL import Image
 from curate import tables
 from curate.errors import AlreadyExists, CurateError, DataFault, Missing
 from curate.recipe import Recipe, Source, load
-from curate.schema import load as contract
-from curate.steps import build, check, demo, export, ingest, sources, split, threshold
-from curate.steps.record import Context, digest, finish
+from curate.steps import build, check, demo, export, sources, split, threshold
+from curate.steps.record import Context
 from curate.verify import verify
 from curate.workspace import Workspace
 from tests.helpers.tiny import normal_image, write_mvtec
+from tests.helpers.toy_steps import add_image, score_by_hand, taken
 
 
 @pytest.fixture
@@ -30,33 +30,6 @@ def context(tmp_path: Path) -> Iterator[Context]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write_mvtec(tmp_path / "images", n_train=4, n_good=4, n_per_defect=4)
-
-
-def taken(context: Context, root: Path, **settings: Any) -> dict[str, Any]:
-    return ingest.run(context, Source(root, "mvtec_ad", **settings))
-
-
-def add_image(root: Path) -> str:
-    path = root / "weave" / "test" / "good" / "new.png"
-    Image.fromarray(normal_image(np.random.default_rng(9))).save(path)
-    return path.relative_to(root).as_posix()
-
-
-def score_by_hand(context: Context) -> None:
-    """Predictions as a detector would leave them, without maps."""
-    samples = tables.read(context.paths.samples)
-    rows = [
-        {
-            "sample_id": row["sample_id"],
-            "detector": "padim",
-            "anomaly_score": float(row["label"] == "anomalous"),
-        }
-        for row in tables.to_rows(samples)
-    ]
-    target = context.paths.detector("padim") / "predictions.parquet"
-    tables.write(tables.from_rows(rows, list(contract("prediction")["properties"])), target)
-    inputs = {"images": digest(context.paths.samples), "split": digest(context.paths.split)}
-    finish(context.paths, "score-padim", inputs, [target], {})
 
 
 def table(context: Context) -> pd.DataFrame:

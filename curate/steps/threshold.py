@@ -49,6 +49,8 @@ def run(context: Context, detector: str, rule: str = "f1_max") -> dict[str, Any]
 
 
 def _choose(context: Context, merged: pd.DataFrame, detector: str, rule: str) -> dict[str, Any]:
+    from curate.steps.pixels import pixel_auroc
+
     by_category, problems = {}, []
     for category, rows in merged.groupby("category", sort=True):
         known = rows[rows["label"] != "unknown"]
@@ -63,7 +65,7 @@ def _choose(context: Context, merged: pd.DataFrame, detector: str, rule: str) ->
         by_category[str(category)] = {
             "threshold": threshold,
             "calibration": figures(calibration, threshold),
-            "test": figures(test, threshold) | {"pixel_auroc": _pixel_auroc(context, test, detector)},
+            "test": figures(test, threshold) | {"pixel_auroc": pixel_auroc(context, test, detector)},
         }
     if problems:
         raise CurateError(
@@ -94,13 +96,6 @@ def figures(rows: pd.DataFrame, threshold: float) -> dict[str, Any]:
         "image_auroc": float(lookup(METRICS, "auroc", "metric").compute(scores, labels)) if both else None,
         "f1": float(lookup(METRICS, "f1", "metric").compute(alarms, labels)) if n_anomalous else None,
     }
-
-
-def _pixel_auroc(context: Context, test: pd.DataFrame, detector: str) -> float | None:
-    """Pixel AUROC over the test images whose ground truth is known; None where no defect pixel is."""
-    from curate.steps.pixels import pixel_auroc
-
-    return pixel_auroc(context, test, detector)
 
 
 def _mean(by_category: dict[str, Any]) -> dict[str, Any]:
