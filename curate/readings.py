@@ -13,9 +13,10 @@ from curate.tables import from_rows
 from curate.walking import Tree
 
 COLUMNS = [
-    "relative_path", "filepath", "category", "label", "defect_types", "gt_mask_path", "mask_rule", "boxes",
-    "split", "part_id", "product", "lot", "panel", "station", "camera", "lighting", "captured_at", "site",
-    "um_per_px", "licence", "citation",
+    "relative_path", "filepath", "category", "label", "defect_types", "gt_mask_path", "mask_channels",
+    "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule", "boxes", "split", "part_id",
+    "product", "lot", "panel", "piece", "position", "section", "station", "camera", "lighting",
+    "captured_at", "site", "operator", "machine_code", "um_per_px", "licence", "citation",
 ]  # fmt: skip
 
 

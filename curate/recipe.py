@@ -20,6 +20,12 @@ class Source:
     format: str = "auto"
     name: str | None = None
     mapping: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reader_options(self) -> dict[str, Any]:
+        """Everything that the reader is given besides the folder."""
+        return {**self.options, **({"mapping": self.mapping} if self.mapping else {})}
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,13 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
         name=content["name"],
         seed=content.get("seed", 0),
         sources=[
-            Source(resolve(s["path"]), s.get("format", "auto"), s.get("name"), s.get("mapping", {}))
+            Source(
+                resolve(s["path"]),
+                s.get("format", "auto"),
+                s.get("name"),
+                s.get("mapping", {}),
+                s.get("options", {}),
+            )
             for s in content["sources"]
         ],
         stop_on=checks.get("stop_on", "error"),
