@@ -1,7 +1,8 @@
 """Data-quality checks, one per file, in the order in which they run.
 
 A check has `CODE`, `SEVERITY` and `run(evidence) -> list[Fault]`. It looks at the evidence only and changes
-nothing. Its faults carry its own code, except where it passes on what an earlier step found.
+nothing. Its faults carry its own code, except where it passes on what an earlier step found. `NEEDS` names
+the costly parts of the evidence it looks at ("statistics", "embeddings"); without it, it needs none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,12 +33,20 @@ class Evidence:
 
     Attributes:
         samples: the sample table (contract sample.json).
-        masks: folder of the masks that curate.ingest.write_masks made.
+        masks: folder of the masks that curate.ingest made.
         faults: rows of the faults met while ingesting (curate.faults.to_rows).
         split: sample_id and assigned_split, or None before the dataset is split.
+        mask_facts: one row per sample whose source has masks or shapes, from ingest: sample_id, n_px (defect
+            pixels), n_regions (8-connected), n_specks (regions of at most 4 px), n_border (regions that touch
+            the image's border), smallest_px, values (distinct values above 0 of its mask files, sorted).
+        statistics: one row per sample, see curate.statistics; None unless a check NEEDS it.
+        embeddings: one row per sample, see curate.embeddings; None unless a check NEEDS it.
     """
 
     samples: "pd.DataFrame"
     masks: Path
     faults: Sequence[Mapping[str, Any]] = ()
     split: "pd.DataFrame | None" = None
+    mask_facts: "pd.DataFrame | None" = None
+    statistics: "pd.DataFrame | None" = None
+    embeddings: "pd.DataFrame | None" = None

@@ -7,7 +7,7 @@ import pytest
 
 import curate.formats
 from curate.faults import Fault
-from curate.formats import FORMATS
+from curate.formats import FORMATS, recognise
 from curate.readings import COLUMNS
 from curate.tables import to_rows
 from tests.helpers.golden import GOLDEN, copied
@@ -27,11 +27,12 @@ def test_every_file_is_registered_under_its_name() -> None:
 
 
 @EVERY
-def test_detect_knows_its_own_tree_and_no_other(name: str) -> None:
-    for other in FORMATS:
-        unmet = reader(name).detect(GOLDEN / other)
-        assert (unmet == []) == (other == name)
-        assert all(isinstance(reason, str) and reason for reason in unmet)
+def test_a_golden_tree_is_recognised_and_others_say_why_not(name: str) -> None:
+    assert reader(name).detect(GOLDEN / name) == []
+    chosen, others = recognise(GOLDEN / name)
+    assert chosen == name
+    assert set(others) == set(FORMATS) - {name}
+    assert all(reasons and all(reasons) for reasons in others.values())
 
 
 @EVERY
