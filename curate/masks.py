@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RULE = re.compile(r"> ?(\d+)")
 EIGHT_CONNECTED = np.ones((3, 3), dtype=np.uint8)
+SPECK_PX = 4  # regions of so few pixels are slips of the pen, or crumbs that a tool left at an edge
 Box = tuple[float, float, float, float]
 
 
@@ -90,6 +91,26 @@ def regions(gt_mask: Array) -> list[Region]:
         Region((columns.start, rows.start, columns.stop, rows.stop), int(area))
         for (rows, columns), area in zip(ndimage.find_objects(labels), areas, strict=True)
     ]
+
+
+def without_specks(gt_mask: Array, at_most_px: int = SPECK_PX) -> Array:
+    """A mask without its smallest regions; unchanged where nothing would be left.
+
+    Args:
+        gt_mask: (H, W) bool.
+        at_most_px: regions of so many pixels or fewer go.
+
+    Returns:
+        (H, W) bool, a new array.
+
+    >>> without_specks(np.array([[1, 0, 1, 1], [0, 0, 1, 0]], dtype=bool), at_most_px=1).astype(int)
+    array([[0, 0, 1, 1],
+           [0, 0, 1, 0]])
+    """
+    labels, n_regions = label_regions(gt_mask)
+    large = np.bincount(labels.ravel(), minlength=n_regions + 1) > at_most_px
+    large[0] = False
+    return np.asarray(large[labels]) if large.any() else gt_mask.copy()
 
 
 def boxes_to_mask(boxes: Iterable[Iterable[float]], image_hw: tuple[int, int]) -> Array:

@@ -44,9 +44,19 @@ class DatasetPaths:
         return self.root / "masks"
 
     @property
+    def mask_facts(self) -> Path:
+        """What ingest counted in the ground-truth masks."""
+        return self.root / "mask_facts.parquet"
+
+    @property
     def findings(self) -> Path:
         """Results of the checks."""
         return self.root / "findings.parquet"
+
+    @property
+    def fixes(self) -> Path:
+        """What `curate check --fix` mended, one JSON line each."""
+        return self.root / "fixes.jsonl"
 
     @property
     def split(self) -> Path:
