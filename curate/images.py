@@ -1,20 +1,26 @@
 """The only place that decodes or encodes pixels.
 
 Pixels are taken as they are stored: an EXIF orientation is not applied, because masks and boxes are drawn on
-the stored pixels. Pillow decodes, since it is silent and strict about missing data; OpenCV reads 16-bit
-colour, which Pillow would reduce to 8 bits. Both skip damage that a checksum or an end marker gives away, so
-checksums and ends are checked first (curate/damage.py).
+the stored pixels. Pillow decodes, except for JPEG, where simplejpeg gives the same pixels faster and hands
+on what libjpeg complains of, and 16-bit colour, which Pillow would reduce to 8 bits and OpenCV does not.
+Decoders skip damage that a checksum or an end marker gives away, so these are checked first
+(curate/damage.py).
 """
 
 import errno
 import hashlib
 import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
@@ -33,6 +39,8 @@ Array: TypeAlias = NDArray[Any]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 MAX_PIXELS = 1 << 30
+LARGE_PIXELS = 1 << 26  # from here on one image at a time is decoded, so that threads do not fill the memory
+BYTES_FROM_ONE = 1100  # no PNG or TIFF compression makes more bytes of one
 PLUGINS = (
     PngImagePlugin.PngImageFile,
     JpegImagePlugin.JpegImageFile,
@@ -41,11 +49,15 @@ PLUGINS = (
 )
 FORMATS = [plugin.format for plugin in PLUGINS]
 COPY_AGAIN = "Copy or download the file again, or remove it."
+HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters", "Inconsistent progression sequence")
+SUBFILE_TYPE, REDUCED = 254, 1
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 TIFF_BITS_PER_SAMPLE, EXIF_ORIENTATION = 258, 274
 
 # Pillow refuses 179 megapixels, which line-scan cameras exceed; the limit here is MAX_PIXELS.
 Image.MAX_IMAGE_PIXELS = None
+_large = threading.Lock()
+_heard = threading.local()
 
 
 class BadImage(Unreadable):
@@ -68,7 +80,9 @@ class ImageFacts:
         pixel_sha256: hex, of the decoded pixels without alpha, their height, width and type. Equal for the
             same picture in two files, also when one stores it in grey and the other in colour.
         orientation: EXIF orientation; 1 is upright, other values make browsers turn the picture.
-        n_pictures: pages of a TIFF, or frames of an animated PNG; only the first is decoded.
+        n_pictures: pages of a TIFF (reduced copies do not count), or frames of an animated PNG.
+        file_format: "PNG", "JPEG", "BMP" or "TIFF", whatever the name ends with.
+        complaints: what the decoder remarked on, though it could read the file.
     """
 
     width: int
@@ -80,6 +94,20 @@ class ImageFacts:
     size_bytes: int
     orientation: int = 1
     n_pictures: int = 1
+    file_format: str = ""
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Pixels without alpha, and what the file says about itself."""
+
+    pixels: Array
+    bit_depth: int
+    channels: int
+    orientation: int
+    n_pictures: int
+    file_format: str
 
 
 def is_image(name: str) -> bool:
@@ -102,28 +130,94 @@ def read_image(path: Path) -> Array:
 
 def read_stored(path: Path) -> Array:
     """Decode an image without repeating grey: (H, W) or (H, W, 3), uint8 or uint16; see read_image."""
-    return _decode(path, _content(path))[0]
+    return _decode(path, _content(path)).pixels
 
 
 def probe(path: Path) -> ImageFacts:
-    """Decode a file fully and say what it holds.
+    """Decode a file fully and say what it holds; see inspect."""
+    return inspect(path)[0]
+
+
+def inspect(path: Path) -> tuple[ImageFacts, Array]:
+    """Decode a file fully: what it holds, and its pixels as read_stored gives them.
 
     Raises:
         Unreadable: as read_image; in fact a BadImage, which has the reason and the remedy apart.
     """
     content = _content(path)
-    pixels, bit_depth, channels, orientation = _decode(path, content)
-    return ImageFacts(
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        bit_depth=bit_depth,
-        channels=channels,
+    with listening() as complaints:
+        found = _decode(path, content)
+    facts = ImageFacts(
+        width=found.pixels.shape[1],
+        height=found.pixels.shape[0],
+        bit_depth=found.bit_depth,
+        channels=found.channels,
         sha256=hashlib.sha256(content).hexdigest(),
-        pixel_sha256=_pixel_sha256(pixels),
+        pixel_sha256=_pixel_sha256(found.pixels),
         size_bytes=len(content),
-        orientation=orientation,
-        n_pictures=_n_pictures(content),
+        orientation=found.orientation,
+        n_pictures=found.n_pictures,
+        file_format=found.file_format,
+        complaints=tuple(dict.fromkeys(complaints)),
     )
+    return facts, found.pixels
+
+
+def read_pages(path: Path) -> Iterator[tuple[int, Array]]:
+    """The pictures of a file beyond the first: number (from 2 on) and pixels, (H, W) or (H, W, 3).
+
+    Raises:
+        BadImage: a page is damaged, or of a kind that is not read; the pages before it have been given.
+    """
+    content = _content(path)
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        number = 1
+        for frame in _frames(image)[1:]:
+            number += 1
+            try:
+                image.seek(frame)
+                _check_size(path, image, len(content))
+                if _bit_depth(image, content) > 16 or (
+                    _bit_depth(image, content) == 16 and image.mode not in GREY_16
+                ):
+                    raise ValueError("16-bit colour and 32-bit pages are not read")
+                image.load()
+                yield number, _pixels(image)
+            except BadImage:
+                raise
+            except Exception as error:
+                raise BadImage(path, f"is damaged in its page {number} ({error})", COPY_AGAIN) from error
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Collect what decoders complain of in this thread while the block runs."""
+    before = getattr(_heard, "complaints", None)
+    _heard.complaints = complaints = list[str]()
+    try:
+        yield complaints
+    finally:
+        _heard.complaints = before
+
+
+def _complain(text: str) -> None:
+    complaints = getattr(_heard, "complaints", None)
+    if complaints is not None:
+        complaints.append(text)
+
+
+def hear_warnings() -> None:
+    """Hand Pillow's warnings to `listening` instead of printing them; for the life of the process."""
+    shown_before = warnings.showwarning
+
+    def show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
+        if getattr(_heard, "complaints", None) is not None and "PIL" in filename:
+            _complain(str(message))
+        else:
+            shown_before(message, category, filename, *rest, **more)
+
+    warnings.filterwarnings("always", module=r"PIL\.")
+    warnings.showwarning = show
 
 
 def read_hw(path: Path) -> tuple[int, int]:
@@ -184,38 +278,37 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _n_pictures(content: bytes) -> int:
-    """Pages of a TIFF or frames of an animated PNG; the preview beside a camera's JPEG does not count."""
-    if not content.startswith((b"\x89PNG", b"II", b"MM")):
-        return 1
+def _frames(image: Image.Image) -> list[int]:
+    """Numbers of the frames that are pictures of their own: reduced copies in a TIFF are not."""
+    n_frames = int(getattr(image, "n_frames", 1)) if image.format in ("PNG", "TIFF") else 1
+    if n_frames == 1:
+        return [0]
+    kept = [0]
+    for frame in range(1, n_frames):
+        image.seek(frame)
+        if not int(getattr(image, "tag_v2", {}).get(SUBFILE_TYPE, 0)) & REDUCED:
+            kept.append(frame)
+    image.seek(0)
+    return kept
+
+
+def _n_pictures(image: Image.Image) -> int:
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG", "TIFF"]) as image:
-            return int(getattr(image, "n_frames", 1))
+        return len(_frames(image))
     except Exception:  # the first picture is good, what follows is not
         return 1
 
 
-def _decode(path: Path, content: bytes) -> tuple[Array, int, int, int]:
-    """Pixels without alpha, bits per channel, channels as stored, EXIF orientation."""
+def _decode(path: Path, content: bytes) -> _Decoded:
     if damage := found(content):
         raise BadImage(path, damage, COPY_AGAIN)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImage(
-                    path,
-                    f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}",
-                    "Cut the picture into pieces.",
-                )
-            bit_depth = _bit_depth(image, content)
-            if bit_depth > 16:
-                raise BadImage(
-                    path, f"has {bit_depth} bits per channel, expected 8 or 16", "Convert it to a 16-bit PNG."
-                )
-            image.load()
-            pixels = _pixels(image) if bit_depth <= 8 or image.mode in GREY_16 else _colour_16(content)
-            orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if "exif" in image.info else 1
-            return pixels, bit_depth, len(image.getbands()) if image.mode != "P" else 3, orientation
+            _check_size(path, image, len(content))
+            if image.width * image.height >= LARGE_PIXELS:
+                with _large:
+                    return _load(path, content, image)
+            return _load(path, content, image)
     except UnidentifiedImageError as error:
         known = "PNG, JPEG, BMP or TIFF"
         raise BadImage(
@@ -225,6 +318,49 @@ def _decode(path: Path, content: bytes) -> tuple[Array, int, int, int]:
         raise
     except Exception as error:  # Pillow raises many kinds on damaged files: SyntaxError, struct.error, ...
         raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
+
+
+def _check_size(path: Path, image: Image.Image, n_bytes: int) -> None:
+    n_pixels = image.width * image.height
+    if n_pixels > MAX_PIXELS:
+        what = f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}"
+        raise BadImage(path, what, "Cut the picture into pieces.")
+    if n_pixels // 8 > n_bytes * BYTES_FROM_ONE and image.format != "JPEG":
+        what = f"claims {image.width} x {image.height} pixels, which its {n_bytes} bytes cannot hold"
+        raise BadImage(path, what, COPY_AGAIN)
+
+
+def _load(path: Path, content: bytes, image: Image.Image) -> _Decoded:
+    bit_depth = _bit_depth(image, content)
+    if bit_depth > 16:
+        what = f"has {bit_depth} bits per channel, expected 8 or 16"
+        raise BadImage(path, what, "Convert it to a 16-bit PNG.")
+    n_pictures = _n_pictures(image)
+    if image.format == "JPEG" and image.mode in ("L", "RGB"):
+        pixels = _jpeg(path, content, image.mode)
+    elif bit_depth <= 8 or image.mode in GREY_16:
+        image.load()
+        pixels = _pixels(image)
+    else:
+        image.load()
+        pixels = _colour_16(content)
+    orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if "exif" in image.info else 1
+    channels = len(image.getbands()) if image.mode != "P" else 3
+    return _Decoded(pixels, bit_depth, channels, orientation, n_pictures, str(image.format))
+
+
+def _jpeg(path: Path, content: bytes, mode: str) -> Array:
+    """(H, W) or (H, W, 3) uint8. What libjpeg can only guess is damage; what it skips is a complaint."""
+    space = "GRAY" if mode == "L" else "RGB"
+    try:
+        pixels = simplejpeg.decode_jpeg(content, space, strict=True)
+    except ValueError as error:
+        if not any(harmless in str(error) for harmless in HARMLESS):
+            raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
+        _complain(str(error))
+        pixels = simplejpeg.decode_jpeg(content, space, strict=False)
+    grey: Array = pixels[:, :, 0] if mode == "L" else pixels
+    return grey
 
 
 def _bit_depth(image: Image.Image, content: bytes) -> int:
