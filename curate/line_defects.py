@@ -57,10 +57,10 @@ def _columns(grey: Array, unit: float) -> list[tuple[int, float, float]]:
     strength[same[0] < -LEAST_Z / 2] = 0
     strength[[0, 1, -2, -1]] = 0
     mean = off.mean(axis=0)
-    offset = [c for c in np.flatnonzero(strength >= LEAST_Z) if _is_single(mean, int(c))]
+    offset = [int(c) for c in np.flatnonzero(strength >= LEAST_Z) if _is_single(mean, int(c))]
     dead = _constant(values)
     return [
-        (int(c), round(float(mean[c]), 5), round(float(min(max(strength[c], LEAST_Z), 1e4)), 2))
+        (c, round(float(mean[c]), 5), round(float(min(max(strength[c], LEAST_Z), 1e4)), 2))
         for c in sorted({*offset, *dead})
     ]
 
