@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from skimage.draw import polygon
 
-from curate.images import Array, read_stored
-from curate.masks import cut
+from curate.images import Array, read_indices, read_stored
+from curate.masks import limits, within
 
 Row = Mapping[str, Any]
 DEFAULT_RULE = "> 0"
@@ -62,14 +62,14 @@ def read(row: Row) -> Truth:
         WrongSize: a mask file has another height or width than the image.
     """
     image_hw = (int(row["height"]), int(row["width"]))
-    limit = cut(row["mask_rule"] or DEFAULT_RULE)
+    low, high = limits(row["mask_rule"] or DEFAULT_RULE)
     mask = np.zeros(image_hw, dtype=np.bool_)
     counts: dict[int, int] = {}
     for path in mask_files(row):
-        values = _values(path)
+        values = _values(path, row["mask_kind"])
         if values.shape != image_hw:
             raise WrongSize(path, (values.shape[0], values.shape[1]))
-        mask |= values > limit
+        mask |= within(values, low, high)
         for value, n in _counted(values):
             counts[value] = counts.get(value, 0) + n
     for shape in row["shapes"] or ():
@@ -88,16 +88,16 @@ def class_map(row: Row) -> Array:
     image_hw = (int(row["height"]), int(row["width"]))
     classes = np.zeros(image_hw, dtype=np.uint16)
     for path in mask_files(row):
-        values = _values(path)
+        values = _values(path, row["mask_kind"])
         if values.shape != image_hw:
             raise WrongSize(path, (values.shape[0], values.shape[1]))
         np.copyto(classes, values.astype(np.uint16), where=values > 0)
     return classes
 
 
-def _values(path: Path) -> Array:
-    """(H, W): of a colour file the brightest channel."""
-    stored = read_stored(path)
+def _values(path: Path, mask_kind: str | None) -> Array:
+    """(H, W): of a colour file the brightest channel, of a palette the index where values are classes."""
+    stored = read_indices(path) if mask_kind == "classes" else read_stored(path)
     brightest: Array = stored.max(axis=2) if stored.ndim == 3 else stored
     return brightest
 

@@ -133,6 +133,30 @@ def read_stored(path: Path) -> Array:
     return _decode(path, _content(path)).pixels
 
 
+def read_indices(path: Path) -> Array:
+    """Decode a mask of class numbers: of a palette image the indices instead of its colours, of a file of
+    one bit 0 and 1, otherwise as read_stored."""
+    return _decode(path, _content(path), indices=True).pixels
+
+
+def decode_mask(content: bytes, image_hw: tuple[int, int]) -> Array:
+    """Decode a mask that lies inside of another file: (H, W) bool, True above 0.
+
+    Raises:
+        ValueError: it is no image, or has another height or width, which its head tells before any decoding.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if (found_hw := (image.height, image.width)) == image_hw:
+                image.load()
+                pixels = _pixels(image)
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        raise ValueError(f"is damaged or not an image ({error})") from error
+    if found_hw != image_hw:
+        raise ValueError(f"has {found_hw[1]} x {found_hw[0]} px, expected {image_hw[1]} x {image_hw[0]}")
+    return np.asarray((pixels.max(axis=2) if pixels.ndim == 3 else pixels) > 0)
+
+
 def probe(path: Path) -> ImageFacts:
     """Decode a file fully and say what it holds; see inspect."""
     return inspect(path)[0]
@@ -299,7 +323,7 @@ def _n_pictures(image: Image.Image) -> int:
         return 1
 
 
-def _decode(path: Path, content: bytes) -> _Decoded:
+def _decode(path: Path, content: bytes, indices: bool = False) -> _Decoded:
     if damage := found(content):
         raise BadImage(path, damage, COPY_AGAIN)
     try:
@@ -307,8 +331,8 @@ def _decode(path: Path, content: bytes) -> _Decoded:
             _check_size(path, image, len(content))
             if image.width * image.height >= LARGE_PIXELS:
                 with _large:
-                    return _load(path, content, image)
-            return _load(path, content, image)
+                    return _load(path, content, image, indices)
+            return _load(path, content, image, indices)
     except UnidentifiedImageError as error:
         known = "PNG, JPEG, BMP or TIFF"
         raise BadImage(
@@ -330,7 +354,7 @@ def _check_size(path: Path, image: Image.Image, n_bytes: int) -> None:
         raise BadImage(path, what, COPY_AGAIN)
 
 
-def _load(path: Path, content: bytes, image: Image.Image) -> _Decoded:
+def _load(path: Path, content: bytes, image: Image.Image, indices: bool) -> _Decoded:
     bit_depth = _bit_depth(image, content)
     if bit_depth > 16:
         what = f"has {bit_depth} bits per channel, expected 8 or 16"
@@ -338,6 +362,9 @@ def _load(path: Path, content: bytes, image: Image.Image) -> _Decoded:
     n_pictures = _n_pictures(image)
     if image.format == "JPEG" and image.mode in ("L", "RGB"):
         pixels = _jpeg(path, content, image.mode)
+    elif indices and image.mode in ("P", "1"):
+        image.load()
+        pixels = np.asarray(image).astype(np.uint8)
     elif bit_depth <= 8 or image.mode in GREY_16:
         image.load()
         pixels = _pixels(image)

@@ -15,7 +15,8 @@ from curate.images import Array, read_stored
 if TYPE_CHECKING:
     import pandas as pd
 
-RULE = re.compile(r"> ?(\d+)")
+RULE = re.compile(r"> ?(\d+)|(\d+)\.\.(\d+)")
+HIGHEST = 65535
 EIGHT_CONNECTED = np.ones((3, 3), dtype=np.uint8)
 SPECK_PX = 4  # regions of so few pixels are slips of the pen, or crumbs that a tool left at an edge
 Box = tuple[float, float, float, float]
@@ -39,30 +40,48 @@ def read_mask(path: Path, rule: str = "> 0") -> Array:
 
     Args:
         path: grey or colour image; of a colour one the brightest channel counts, alpha does not.
-        rule: "> N": pixels above N are defect, in the file's own values (up to 255, with 16 bits 65535).
+        rule: "> N": pixels above N are defect, or "LOW..HIGH": pixels from LOW to HIGH; in the file's own
+            values (up to 255, with 16 bits 65535).
 
     Returns:
         (H, W) bool, True on the defect.
 
     Raises:
         Unreadable: the file cannot be read as an image.
-        ValueError: the rule is not "> N".
+        ValueError: the rule is neither "> N" nor "LOW..HIGH".
     """
-    limit = cut(rule)
+    low, high = limits(rule)
     values = read_stored(path)
-    return np.asarray((values.max(axis=2) if values.ndim == 3 else values) > limit)
+    return within(values.max(axis=2) if values.ndim == 3 else values, low, high)
 
 
 def cut(rule: str) -> int:
-    """The N of a rule "> N".
+    """The value above which a mask rule calls pixels defect.
 
-    >>> cut("> 127")
-    127
+    >>> cut("> 127"), cut("1..254")
+    (127, 0)
+    """
+    return limits(rule)[0] - 1
+
+
+def limits(rule: str) -> tuple[int, int]:
+    """The lowest and the highest value that a mask rule calls defect.
+
+    >>> limits("> 127"), limits("1..254")
+    ((128, 65535), (1, 254))
     """
     match = RULE.fullmatch(rule)
     if match is None:
-        raise ValueError(f'Expected a mask rule like "> 0" or "> 127"; found "{rule}".')
-    return int(match[1])
+        raise ValueError(f'Expected a mask rule like "> 0", "> 127" or "1..254"; found "{rule}".')
+    low, high = (int(match[1]) + 1, HIGHEST) if match[1] else (int(match[2]), int(match[3]))
+    if not 1 <= low <= high:
+        raise ValueError(f'The mask rule "{rule}" must leave 0 outside and one value at least inside.')
+    return low, high
+
+
+def within(values: Array, low: int, high: int) -> Array:
+    """Where values lie between two limits, both included; bool."""
+    return np.asarray((values >= low) & (values <= high))
 
 
 def label_regions(gt_mask: Array) -> tuple[Array, int]:
