@@ -1,4 +1,4 @@
-"""Reads annotation files that anybody may have written: JSON, CSV, XML and lists.
+"""Reads annotation files that anybody may have written: JSON, YAML, CSV, XML and lists.
 
 Nothing in them is trusted: sizes and depths are limited, XML entities are refused, and a path that they name
 is looked up in the listed tree only, never on the disk. What cannot be read is reported and counts as empty.
@@ -19,6 +19,7 @@ from curate.walking import Tree
 
 MAX_BYTES = 1 << 30
 MAX_XML_BYTES = 64 << 20
+MAX_YAML_BYTES, MAX_YAML_DEPTH = 256 << 10, 20  # PyYAML takes seconds for a megabyte
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -65,6 +66,34 @@ def json_value(tree: Tree, relative_path: str, faults: list[Fault]) -> Any:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def yaml_object(tree: Tree, relative_path: str, faults: list[Fault]) -> dict[str, Any] | None:
+    """A YAML file that holds a mapping, every scalar as text; None, and a fault, otherwise.
+
+    Text, because YAML would turn a defect type called "no" or "1e3" into something else. Anchors are refused:
+    a few lines of them can stand for a list that fills the memory.
+    """
+    import yaml
+
+    content = text(tree, relative_path, faults, MAX_YAML_BYTES)
+    if content is None:
+        return None
+    try:
+        depth = 0
+        for event in yaml.parse(content, Loader=yaml.BaseLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > MAX_YAML_DEPTH:
+                raise ValueError("aliases and deep nesting are not read")
+        found = yaml.load(content, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        faults.append(unusable(relative_path, f"is not usable YAML ({' '.join(str(error).split())[:200]})"))
+        return None
+    if isinstance(found, dict) and all(isinstance(key, str) for key in found):
+        return found
+    faults.append(unusable(relative_path, "does not hold a YAML mapping of names to values"))
+    return None
 
 
 def csv_rows(
