@@ -6,10 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 # Codes of files that could not be read, whoever met them.
 UNREADABLE = frozenset({"unreadable", "unreadable_mask", "name_encoding", "no_permission", "link_loop"})
+# Check -> codes of what ingest found, which it passes on; the check "layout" passes on all others.
+PASSED_ON = {
+    "unreadable": UNREADABLE,
+    "decoder_warnings": frozenset({"decoder_warning"}),
+    "wrong_extension": frozenset({"wrong_extension"}),
+    "mask_size": frozenset({"mask_size"}),
+    "orphans": frozenset({"missing_image", "row_without_image", "image_without_row"}),
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,8 @@ class Fault:
 
     Attributes:
         code: short name in snake_case, stable across versions: "missing_mask".
-        severity: an "error" makes the image or the split unusable as it is; a "warning" should be looked at.
+        severity: an "error" makes the image or the split unusable as it is; a "warning" should be looked at;
+            a "note" is worth knowing and often right as it is.
         relative_path: the file concerned, from the source's root; "" when it concerns the whole dataset.
         message: what was expected, what was found and where; names the file.
         remedy: what to do.
@@ -48,8 +58,24 @@ def shown(path: Path | str) -> str:
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
-    """Errors before warnings, then by file and code, so that equal datasets give equal reports."""
-    return sorted(faults, key=lambda f: (f.severity, f.relative_path, f.code, f.message))
+    """Errors, warnings, notes, each by file and code, so that equal datasets give equal reports."""
+    return sorted(faults, key=lambda f: (SEVERITIES.index(f.severity), f.relative_path, f.code, f.message))
+
+
+def passed_on_by(code: str) -> str:
+    """The check that passes on what ingest found.
+
+    >>> passed_on_by("orphan_mask"), passed_on_by("unknown_folder")
+    ('orphans', 'layout')
+    """
+    if code.startswith("orphan_"):
+        return "orphans"
+    return next((check for check, codes in PASSED_ON.items() if code in codes), "layout")
+
+
+def passed_on(rows: Iterable[Mapping[str, Any]], check: str) -> list[Fault]:
+    """Those faults of ingest that a check passes on, under their own codes, in order."""
+    return in_order(fault for fault in from_rows(rows) if passed_on_by(fault.code) == check)
 
 
 def to_rows(faults: Iterable[Fault]) -> list[dict[str, Any]]:

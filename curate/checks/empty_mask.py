@@ -2,10 +2,10 @@
 
 from curate.checks import Evidence
 from curate.faults import Fault, in_order
-from curate.masks import areas
 
 CODE = "empty_mask"
 SEVERITY = "warning"
+NEEDS = ("mask_facts",)
 
 
 def run(evidence: Evidence) -> list[Fault]:
@@ -14,11 +14,16 @@ def run(evidence: Evidence) -> list[Fault]:
         Fault(
             CODE,
             "warning",
-            relative_path,
-            f"{relative_path} is anomalous, but its mask has no defect pixel (rule {rule}). "
+            row["relative_path"],
+            f"{row['relative_path']} is anomalous, but its mask has no defect pixel"
+            f"{_by_rule(row['mask_rule'])}. "
             "It can be scored, but not used for pixel metrics or in an export.",
             'Draw the defect, or label the image "normal" or "unknown".',
         )
-        for relative_path, rule, area in areas(evidence.samples, evidence.masks)
-        if area == 0
+        for row in evidence.masks_of_samples()
+        if row["label"] == "anomalous" and row["n_px"] == 0
     )
+
+
+def _by_rule(rule: str | None) -> str:
+    return f" (rule {rule})" if rule else ""

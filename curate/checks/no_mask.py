@@ -1,7 +1,8 @@
-"""Finds anomalous images for which the source has neither a mask nor boxes."""
+"""Finds anomalous images for which the source has neither masks, nor outlines, nor boxes."""
 
 from curate.checks import Evidence
 from curate.faults import Fault, in_order
+from curate.ground_truth import has_mask
 from curate.tables import to_rows
 
 CODE = "no_mask"
@@ -23,7 +24,7 @@ def run(evidence: Evidence) -> list[Fault]:
         )
         for row in to_rows(evidence.samples)
         if row["label"] == "anomalous"
-        and row["gt_mask_path"] is None
+        and not has_mask(row)
         and not row["boxes"]
         and row["relative_path"] not in told
     )

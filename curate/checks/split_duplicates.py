@@ -8,6 +8,7 @@ from curate.tables import to_rows
 
 CODE = "split_duplicates"
 SEVERITY = "error"
+NEEDS = ("split",)
 
 
 def run(evidence: Evidence) -> list[Fault]:

@@ -2,10 +2,10 @@
 
 from curate.checks import Evidence
 from curate.faults import Fault, in_order
-from curate.masks import areas
 
 CODE = "tiny_mask"
 SEVERITY = "warning"
+NEEDS = ("mask_facts",)
 # The smallest mask of a real annotation in the public sets at hand is some 50 px, the slips are 1 and 3 px.
 FEW_PX = 10
 
@@ -16,10 +16,10 @@ def run(evidence: Evidence) -> list[Fault]:
         Fault(
             CODE,
             "warning",
-            relative_path,
-            f"{relative_path} has a mask of {area} px in all (rule {rule}), fewer than {FEW_PX}.",
+            row["relative_path"],
+            f"{row['relative_path']} has a mask of {row['n_px']} px in all, fewer than {FEW_PX}.",
             "Look whether the whole defect is drawn.",
         )
-        for relative_path, rule, area in areas(evidence.samples, evidence.masks)
-        if 0 < area < FEW_PX
+        for row in evidence.masks_of_samples()
+        if row["label"] == "anomalous" and 0 < row["n_px"] < FEW_PX
     )

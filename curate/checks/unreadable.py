@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from curate.checks import Evidence
-from curate.faults import UNREADABLE, Fault, from_rows, in_order
+from curate.faults import Fault, in_order, passed_on
 
 CODE = "unreadable"
 SEVERITY = "error"
@@ -11,7 +11,7 @@ SEVERITY = "error"
 
 def run(evidence: Evidence) -> list[Fault]:
     """One fault per file."""
-    faults = [fault for fault in from_rows(evidence.faults) if fault.code in UNREADABLE]
+    faults = passed_on(evidence.faults, CODE)
     columns = evidence.samples[["relative_path", "filepath", "size_bytes"]]
     for relative_path, filepath, size_bytes in columns.itertuples(index=False):
         if change := _change(Path(filepath), size_bytes):

@@ -1,5 +1,6 @@
-"""Each check on a tree that is in order but for the fault it looks for."""
+"""Each check of files, masks and labels on a tree that is in order but for the fault it looks for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from curate.faults import Fault, to_rows
 from curate.ingest import build_table, write_masks
 from curate.registry import lookup
 from tests.helpers.golden import codes
+from tests.helpers.mask_facts import counted
 from tests.helpers.tiny import write_mvtec
 
 STAIN = "weave/test/stain"
+PASSING_ON = ("unreadable", "layout", "orphans", "decoder_warnings", "wrong_extension")
 
 
 class Case:
@@ -28,7 +31,8 @@ class Case:
     def ingest(self) -> Evidence:
         table, faults = build_table(self.root)
         faults += write_masks(table, self.masks)
-        return Evidence(table, self.masks, to_rows(faults), self.split)
+        table.loc[table["gt_mask_path"].notna(), "mask_kind"] = "binary"
+        return Evidence(table, self.masks, to_rows(faults), self.split, counted(table))
 
     def find(self, name: str, evidence: Evidence | None = None) -> list[Fault]:
         found: list[Fault] = lookup(CHECKS, name, "check").run(evidence or self.ingest())
@@ -70,13 +74,28 @@ def test_unreadable_finds_files_gone_or_changed_since_ingest(case: Case) -> None
     assert "to 1 bytes since it was ingested" in faults[1].message
 
 
-def test_layout_passes_on_missing_and_orphan_masks(case: Case) -> None:
+def test_a_mask_under_another_name_is_missing_in_the_layout_and_an_orphan(case: Case) -> None:
     masks = case.root / "weave/ground_truth/stain"
     (masks / "000_mask.png").rename(masks / "009_mask.png")
-    assert codes(case.find("layout")) == [
-        ("missing_mask", f"{STAIN}/000.png"),
-        ("orphan_mask", "weave/ground_truth/stain/009_mask.png"),
-    ]
+    assert codes(case.find("layout")) == [("missing_mask", f"{STAIN}/000.png")]
+    assert codes(case.find("orphans")) == [("orphan_mask", "weave/ground_truth/stain/009_mask.png")]
+
+
+def test_each_fault_of_ingest_is_passed_on_by_one_check(case: Case) -> None:
+    met = [
+        "unreadable_mask", "no_permission", "decoder_warning", "wrong_extension", "mask_size", "orphan_boxes",
+        "missing_image", "row_without_image", "unknown_folder", "exif_orientation",
+    ]  # fmt: skip
+    rows = to_rows(Fault(code, "warning", f"{code}.png", "It is odd.", "Mend it.") for code in met)
+    evidence = replace(case.ingest(), faults=rows)
+    passed = {name: [fault.code for fault in case.find(name, evidence)] for name in PASSING_ON}
+    assert passed == {
+        "unreadable": ["no_permission", "unreadable_mask"],
+        "layout": ["exif_orientation", "unknown_folder"],
+        "orphans": ["missing_image", "orphan_boxes", "row_without_image"],
+        "decoder_warnings": ["decoder_warning"],
+        "wrong_extension": ["wrong_extension"],
+    }
 
 
 def test_mask_size_names_both_sizes(case: Case) -> None:

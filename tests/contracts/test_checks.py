@@ -1,16 +1,20 @@
 """Promises every check keeps."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import curate.checks
+from curate import fixes
 from curate.checks import CHECKS, Evidence
-from curate.faults import Fault, from_rows, to_rows
+from curate.faults import SEVERITIES, Fault, from_rows, to_rows
 from curate.ingest import build_table, write_masks
+from tests.helpers.mask_facts import counted
 from tests.helpers.tiny import write_mvtec
 
 EVERY = pytest.mark.parametrize("check", [entry.load() for entry in CHECKS.values()], ids=list(CHECKS))
@@ -20,19 +24,43 @@ EVERY = pytest.mark.parametrize("check", [entry.load() for entry in CHECKS.value
 def evidence(tmp_path: Path) -> Evidence:
     """A dataset with a fault for every check."""
     root = write_mvtec(tmp_path / "data") / "weave"
-    (root / "train/good/000.png").write_bytes(b"")
-    (root / "test/good/009.png").write_bytes((root / "train/good/001.png").read_bytes())
-    (root / "ground_truth/spot/000_mask.png").unlink()
+    good = root / "train/good"
+    (good / "000.png").write_bytes(b"")
+    (root / "test/good/009.png").write_bytes((good / "001.png").read_bytes())
+    Image.open(good / "003.png").crop((0, 0, 60, 48)).save(good / "003.png")
+    (root / "ground_truth/spot/000_mask.png").rename(root / "ground_truth/spot/009_mask.png")
     shapes = {"000": (48, 64), "001": (48, 63), "002": (48, 64)}
     for name, shape in shapes.items():
         mask = np.zeros(shape, np.uint8)
         mask[9, 4] = 255 if name == "002" else 0
-        Image.fromarray(mask).save(root / f"ground_truth/stain/{name}_mask.png")
+        save_mask(root / f"ground_truth/stain/{name}_mask.png", mask)
+    soft = np.zeros((48, 64), np.uint8)
+    soft[:12, 20:30], soft[12, 20:30] = 255, 127
+    save_mask(root / "ground_truth/spot/002_mask.png", soft)
     table, faults = build_table(tmp_path / "data")
-    (unmasked,) = table.index[table["relative_path"] == "weave/test/spot/001.png"]
-    table.at[unmasked, "gt_mask_path"] = None
+    table.loc[table["gt_mask_path"].notna(), "mask_kind"] = "binary"
+    change(table, "weave/test/spot/001.png", gt_mask_path=None, mask_kind=None)
+    marked = str(root / "ground_truth/spot/002_mask.png")
+    change(table, "weave/test/good/001.png", gt_mask_path=marked, mask_rule="> 0", mask_kind="binary")
+    change(table, "weave/train/good/004.png", label="anomalous", defect_types=["spot"])
     faults += write_masks(table, tmp_path / "masks")
-    return Evidence(table, tmp_path / "masks", to_rows(faults))
+    faults += [met(code) for code in ("decoder_warning", "wrong_extension")]
+    return Evidence(table, tmp_path / "masks", to_rows(faults), mask_facts=counted(table))
+
+
+def save_mask(path: Path, mask: np.ndarray) -> None:
+    Image.fromarray(mask).save(path)
+
+
+def change(table: pd.DataFrame, relative_path: str, **values: object) -> None:
+    (index,) = table.index[table["relative_path"] == relative_path]
+    for name, value in values.items():
+        table.at[index, name] = value
+
+
+def met(code: str) -> Fault:
+    """A fault as ingest reports it."""
+    return Fault(code, "warning", "weave/train/good/005.png", "005.png is odd.", "Save it again.")
 
 
 def test_every_file_is_registered_under_its_name() -> None:
@@ -44,7 +72,8 @@ def test_every_file_is_registered_under_its_name() -> None:
 @EVERY
 def test_a_check_says_its_code_and_finds_what_is_wrong(check: ModuleType, evidence: Evidence) -> None:
     assert check.CODE == check.__name__.rsplit(".", 1)[-1]
-    assert check.SEVERITY in ("error", "warning")
+    assert check.SEVERITY in SEVERITIES
+    assert set(getattr(check, "NEEDS", ())) <= {"mask_facts", "split", "statistics", "embeddings"}
     found = check.run(evidence)
     assert found and all(isinstance(fault, Fault) for fault in found)
     for fault in found:
@@ -58,5 +87,24 @@ def test_row_order_does_not_matter_and_nothing_is_changed(check: ModuleType, evi
     before = evidence.samples.copy(deep=True)
     found = check.run(evidence)
     shuffled = evidence.samples.sample(frac=1, random_state=3).reset_index(drop=True)
-    assert check.run(Evidence(shuffled, evidence.masks, evidence.faults[::-1])) == found
+    other = replace(evidence, samples=shuffled, faults=evidence.faults[::-1])
+    assert check.run(other) == found
     assert evidence.samples.equals(before)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CHECKS.items() if hasattr(entry.load(), "fix")])
+def test_a_fix_concerns_samples_that_are_there_and_can_be_stored(
+    name: str, evidence: Evidence, tmp_path: Path
+) -> None:
+    check = CHECKS[name].load()
+    two = np.zeros((48, 64), np.uint8)
+    two[5:15, 7:20] = two[40, 3] = 255
+    spot = evidence.samples.loc[evidence.samples["relative_path"] == "weave/test/spot/002.png"].iloc[0]
+    save_mask(Path(spot["gt_mask_path"]), two)
+    evidence = replace(evidence, mask_facts=counted(evidence.samples))
+    found = check.fix(evidence, check.run(evidence))
+    assert found and check.fix(evidence, []) == []
+    checksums = dict(zip(evidence.samples["sample_id"], evidence.samples["sha256"], strict=True))
+    assert all(checksums[fix.sample_id] == fix.sha256 for fix in found)
+    fixes.append(tmp_path / "fixes.jsonl", fixes.stamped(found, name, "2031-05-01T08:00:00+00:00", "1.2"))
+    assert len(fixes.read(tmp_path / "fixes.jsonl")) == len(found)

@@ -1,0 +1,44 @@
+"""Finds regions of a few pixels in masks: slips of the pen, or crumbs that a tool left at an edge.
+
+They are defects to every metric that counts regions: PRO gives a speck of one pixel the weight of a scratch.
+"""
+
+from curate.checks import Evidence
+from curate.faults import Fault, in_order
+from curate.fixes import Fix
+from curate.masks import SPECK_PX
+
+CODE = "specks"
+SEVERITY = "warning"
+NEEDS = ("mask_facts",)
+
+
+def run(evidence: Evidence) -> list[Fault]:
+    """One fault per image with regions of at most 4 px."""
+    return in_order(
+        Fault(
+            CODE,
+            "warning",
+            row["relative_path"],
+            f"{row['relative_path']}: {row['n_specks']} of the {row['n_regions']} regions in its mask have "
+            f"at most {SPECK_PX} px, the smallest {row['smallest_px']}.",
+            "Remove them in the mask, or use --fix: the mask in the workspace then loses them.",
+        )
+        for row in evidence.masks_of_samples()
+        if row["n_specks"] and row["label"] != "normal"
+    )
+
+
+def fix(evidence: Evidence, faults: list[Fault]) -> list[Fix]:
+    """Take the specks out of the masks concerned, where a larger region remains."""
+    concerned = {fault.relative_path for fault in faults}
+    return [
+        Fix(
+            row["sample_id"],
+            row["sha256"],
+            "drop_specks",
+            f"{row['relative_path']}: the mask loses {row['n_specks']} regions of at most {SPECK_PX} px.",
+        )
+        for row in evidence.masks_of_samples()
+        if row["relative_path"] in concerned and 0 < row["n_specks"] < row["n_regions"]
+    ]
