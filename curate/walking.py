@@ -7,8 +7,10 @@ nor the database can hold them.
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from curate.errors import Missing, Unreadable
@@ -35,19 +37,48 @@ class Tree:
 
     def inside(self, folder: str) -> list[str]:
         """Files directly in `folder` ("" is the root)."""
-        prefix = f"{folder}/" if folder else ""
-        return [path for path in self.files if path.startswith(prefix) and "/" not in path[len(prefix) :]]
+        return list(self._inside.get(folder, ()))
 
     def below(self, folder: str) -> list[str]:
         """Files in `folder` and in the folders below it."""
-        prefix = f"{folder}/" if folder else ""
-        return [path for path in self.files if path.startswith(prefix)]
+        if not folder:
+            return list(self.files)
+        after = chr(ord("/") + 1)
+        return self._ordered[
+            bisect_left(self._ordered, f"{folder}/") : bisect_left(self._ordered, f"{folder}{after}")
+        ]
 
     def subfolders(self, folder: str) -> list[str]:
         """Names of the folders directly in `folder` ("" is the root)."""
-        prefix = f"{folder}/" if folder else ""
-        below = [path[len(prefix) :] for path in self.folders if path.startswith(prefix)]
-        return [name for name in below if name and "/" not in name]
+        return [path.rpartition("/")[2] for path in self._subfolders.get(folder, ())]
+
+    def has(self, folder: str) -> bool:
+        """Whether there is such a folder below the root."""
+        return folder in self._known
+
+    # Built at the first question, so that a question costs no walk over all files.
+    @cached_property
+    def _inside(self) -> dict[str, list[str]]:
+        return _by_folder(self.files)
+
+    @cached_property
+    def _subfolders(self) -> dict[str, list[str]]:
+        return _by_folder(self.folders)
+
+    @cached_property
+    def _ordered(self) -> list[str]:
+        return sorted(self.files)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.folders)
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    inside: dict[str, list[str]] = {}
+    for path in paths:
+        inside.setdefault(path.rpartition("/")[0], []).append(path)
+    return inside
 
 
 def is_folder(path: Path) -> bool:

@@ -27,7 +27,18 @@ def test_files_and_folders_are_listed_in_order(tmp_path: Path) -> None:
     assert tree.inside("") == ["top.txt"]
     assert tree.below("a") == ["a/x/3.png"]
     assert tree.subfolders("") == ["a", "b"] and tree.subfolders("a") == ["x"]
+    assert tree.has("a/x") and not tree.has("b/x") and not tree.has("top.txt")
     assert tree.faults == []
+
+
+def test_files_below_a_folder_are_told_from_those_of_folders_named_alike(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/x/y/2.png", "a-b/3.png", "a.b/4.png", "a0/5.png", "a b/6.png"):
+        touch(tmp_path / name)
+    tree = walk(tmp_path)
+    assert tree.below("a") == ["a/1.png", "a/x/y/2.png"]
+    assert tree.below("a/x") == ["a/x/y/2.png"]
+    assert tree.below("") == list(tree.files) and len(tree.files) == 6
+    assert tree.below("nothing") == tree.inside("nothing") == tree.subfolders("nothing") == []
 
 
 def test_links_are_followed_and_a_loop_is_reported_not_walked(tmp_path: Path) -> None:
