@@ -1,7 +1,7 @@
 """What a dataset reader hands over: rows with the columns it knows, and the faults it met."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +18,7 @@ COLUMNS = [
     "product", "lot", "panel", "piece", "position", "section", "station", "camera", "lighting",
     "captured_at", "site", "operator", "machine_code", "um_per_px", "licence", "citation",
 ]  # fmt: skip
+MASK_COLUMNS = ("gt_mask_path", "mask_channels", "mask_kind", "mask_quality", "mask_classes", "mask_rule")
 
 
 def table(rows: Iterable[dict[str, Any]], faults: Iterable[Fault]) -> pd.DataFrame:
@@ -89,20 +90,26 @@ def licence_text(tree: Tree, folder: str, faults: list[Fault]) -> str:
 
 def without_shared_masks(rows: list[dict[str, Any]], faults: list[Fault]) -> list[dict[str, Any]]:
     """Take a mask from all images that claim the same one, and report it: a guess could be wrong."""
-    claims = Counter(row.get("gt_mask_path") for row in rows)
+    claims = Counter(mask for row in rows for mask in masks_of(row))
     kept = []
     for row in rows:
-        mask = row.get("gt_mask_path")
-        if mask is not None and claims[mask] > 1:
+        mask = next((mask for mask in masks_of(row) if claims[mask] > 1), None)
+        if mask is not None:
             path = row["relative_path"]
             message = (
                 f"{path} and {claims[mask] - 1} more fit the mask {Path(mask).name}; none of them gets it."
             )
             remedy = "Give each image a name and a mask of its own."
             faults.append(Fault("ambiguous_mask", "error", path, message, remedy))
-            row = row | {"gt_mask_path": None, "mask_rule": None}
+            row = row | dict.fromkeys(MASK_COLUMNS)
         kept.append(row)
     return kept
+
+
+def masks_of(row: Mapping[str, Any]) -> list[str]:
+    """Absolute paths of the mask files of a reader's row."""
+    named = [row.get("gt_mask_path"), *(channel["path"] for channel in row.get("mask_channels") or ())]
+    return [path for path in named if path]
 
 
 def leftovers(
@@ -111,7 +118,7 @@ def leftovers(
     """Images that no row, no fault and not `known` speaks of: they lie where the layout has none."""
     rows = list(rows)
     spoken = {row["relative_path"] for row in rows} | {fault.relative_path for fault in faults} | set(known)
-    masks = {row.get("gt_mask_path") for row in rows}
+    masks = {mask for row in rows for mask in masks_of(row)}
     return [
         Fault(
             "unused_image",

@@ -131,7 +131,8 @@ def _row(
     keys = [_without_suffix(path), _without_suffix(inner)]
     mask = next((by_key[key] for key in keys if key in by_key), None)
     if mask is not None:
-        known |= {"gt_mask_path": absolute(tree.files[mask]), "mask_rule": MASK_RULE}
+        path_of_mask = absolute(tree.files[mask])
+        known |= {"gt_mask_path": path_of_mask, "mask_rule": MASK_RULE, "mask_kind": "binary"}
     elif by_key:
         faults.append(missing_mask(path, [f"masks/{key}.png" for key in dict.fromkeys(keys)]))
     return row(tree, path, label, **known)

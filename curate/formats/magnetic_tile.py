@@ -1,7 +1,8 @@
 """Magnetic tile surface defects: photographs of motor tiles under several exposures, with pixel masks.
 
 Layout: MT_<kind>/Imgs/exp<k>_num_<n>.jpg with the mask in a .png of the same name. MT_Free is normal, the
-other kinds (Blowhole, Break, Crack, Fray, Uneven) are anomalous.
+other kinds (Blowhole, Break, Crack, Fray, Uneven) are anomalous. The masks of MT_Free, which are empty, stay
+with their images, so that a check can tell when one is not.
 
 Masks are grey: of the 30.6 million mask pixels of 280 anomalous images 0.44 % lie between 0 and 255, nine
 in ten of them within 2 px of a full pixel. A pixel is defect when its value is above 127, that is, when at
@@ -31,6 +32,7 @@ from typing import Any
 import pandas as pd
 
 from curate.faults import Fault
+from curate.images import is_image
 from curate.readings import (
     absolute,
     images,
@@ -84,8 +86,7 @@ def read(root: Path) -> pd.DataFrame:
         ]
         rows += _read_kind(tree, name, faults)
     _add_parts(rows, faults)
-    normal_masks = {path for path in tree.inside(f"{NORMAL}/Imgs") if path.lower().endswith(".png")}
-    faults += leftovers(tree, rows, faults, known=normal_masks)
+    faults += leftovers(tree, rows, faults)
     rows = without_shared_masks(rows, faults)
     return table(rows, faults)
 
@@ -93,8 +94,8 @@ def read(root: Path) -> pd.DataFrame:
 def _read_kind(tree: Tree, kind: str, faults: list[Fault]) -> list[dict[str, Any]]:
     files = tree.inside(f"{kind}/Imgs")
     masks = {stem(path): path for path in files if path.lower().endswith(".png")}
-    pictures = [path for path in images(files) if path not in masks.values()]
-    faults += [not_an_image(path) for path in files if path not in masks.values() and path not in pictures]
+    pictures = [path for path in images(files) if not path.lower().endswith(".png")]
+    faults += [not_an_image(path) for path in files if not is_image(path)]
     rows = []
     for path in pictures:
         mask = masks.pop(stem(path), None)
@@ -103,13 +104,14 @@ def _read_kind(tree: Tree, kind: str, faults: list[Fault]) -> list[dict[str, Any
             "licence": LICENCE,
             "citation": CITATION,
         }
+        if mask is not None:
+            path_of_mask = absolute(tree.files[mask])
+            known |= {"gt_mask_path": path_of_mask, "mask_rule": MASK_RULE, "mask_kind": "grey"}
         if kind == NORMAL:
             rows.append(row(tree, path, "normal", **known))
             continue
         if mask is None:
             faults.append(missing_mask(path, [f"{kind}/Imgs/{stem(path)}.png"]))
-        else:
-            known |= {"gt_mask_path": absolute(tree.files[mask]), "mask_rule": MASK_RULE}
         rows.append(row(tree, path, "anomalous", defect_types=[kind[3:].lower()], **known))
     faults += [orphan_mask(mask, f"{kind}/Imgs/{name}.jpg") for name, mask in masks.items()]
     return rows

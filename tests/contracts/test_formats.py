@@ -8,6 +8,7 @@ import pytest
 import curate.formats
 from curate.faults import Fault
 from curate.formats import FORMATS, recognise
+from curate.ground_truth import mask_files
 from curate.readings import COLUMNS
 from curate.tables import to_rows
 from tests.helpers.golden import GOLDEN, copied
@@ -49,8 +50,9 @@ def test_read_gives_the_columns_in_order_and_absolute_paths(name: str) -> None:
     for row in to_rows(table):
         assert Path(row["filepath"]).is_absolute()
         assert row["filepath"].endswith(row["relative_path"])
-        assert row["gt_mask_path"] is None or Path(row["gt_mask_path"]).is_file()
-        assert (row["gt_mask_path"] is None) == (row["mask_rule"] is None)
+        masks = mask_files(row)
+        assert all(path.is_absolute() and path.is_file() for path in masks)
+        assert bool(masks) == (row["mask_rule"] is not None) == (row["mask_kind"] is not None)
         assert row["label"] != "normal" or row["defect_types"] == []
 
 

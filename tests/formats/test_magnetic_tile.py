@@ -40,10 +40,14 @@ def test_a_mask_pixel_is_defect_when_half_of_it_is() -> None:
     assert mask.sum() == 7 * 10
 
 
-def test_normal_images_have_no_mask() -> None:
+def test_normal_images_keep_their_empty_masks() -> None:
     rows, _ = read("magnetic_tile", ROOT)
-    normal = [row for row in rows.values() if row["label"] == "normal"]
-    assert all(row["gt_mask_path"] is None and row["mask_rule"] is None for row in normal)
+    assert {row["mask_kind"] for row in rows.values()} == {"grey"}
+    normal = {path: row for path, row in rows.items() if row["label"] == "normal"}
+    assert len(normal) == 3
+    for path, row in normal.items():
+        assert row["gt_mask_path"] == str((ROOT / path).with_suffix(".png"))
+        assert not read_mask(Path(row["gt_mask_path"]), row["mask_rule"]).any()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.formats import mvtec_ad
+from curate.formats import mvtec_ad, recognise
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
 ROOT = GOLDEN / "mvtec_ad"
@@ -35,7 +35,8 @@ def test_read_pairs_masks_by_name() -> None:
         "weave/test/cut/001.bmp": str(ROOT / "weave/ground_truth/cut/001.png"),
         "weave/test/hole/000.png": str(ROOT / "weave/ground_truth/hole/000_mask.png"),
     }
-    assert {rows[path]["mask_rule"] for path in masks} == {"> 0"}
+    assert {(rows[path]["mask_rule"], rows[path]["mask_kind"]) for path in masks} == {("> 0", "binary")}
+    assert all(rows[path]["mask_kind"] is None for path in rows.keys() - masks.keys())
 
 
 def test_one_category_folder_is_a_dataset_too() -> None:
@@ -181,3 +182,32 @@ def test_a_folder_of_masks_per_image_is_not_taken_for_this_layout(tmp_path: Path
         "weave/ground_truth/cut/000 is a folder; expected one mask file per image "
         "(MVTec LOCO AD keeps a folder of masks per image)"
     ]
+
+
+def test_masks_of_normal_images_are_kept_and_reported(tmp_path: Path) -> None:
+    root = copied("mvtec_ad", tmp_path)
+    (root / "weave/ground_truth/good").mkdir()
+    mask = (root / "weave/ground_truth/cut/000_mask.png").read_bytes()
+    for name in ("000_mask.png", "009_mask.png"):
+        (root / "weave/ground_truth/good" / name).write_bytes(mask)
+    rows, faults = read("mvtec_ad", root)
+    assert codes(faults) == [
+        ("normal_masks", "weave/ground_truth/good"),
+        ("orphan_mask", "weave/ground_truth/good/009_mask.png"),
+    ]
+    assert "masks of 1 normal images" in faults[0].message
+    row = rows["weave/test/good/000.png"]
+    assert row["label"] == "normal" and row["gt_mask_path"].endswith("ground_truth/good/000_mask.png")
+    assert rows["weave/train/good/000.png"]["gt_mask_path"] is None
+    assert rows["weave/val/good/000.jpg"]["gt_mask_path"] is None
+
+
+def test_a_tree_with_the_folder_bad_is_read_with_that_type(tmp_path: Path) -> None:
+    root = copied("mvtec_ad", tmp_path)
+    for folder in ("test", "ground_truth"):
+        (root / "weave" / folder / "hole").rename(root / "weave" / folder / "bad")
+    assert recognise(root)[0] == "mvtec_ad"
+    rows, faults = read("mvtec_ad", root)
+    assert faults == []
+    assert rows["weave/test/bad/000.png"]["defect_types"] == ["bad"]
+    assert rows["weave/test/bad/000.png"]["gt_mask_path"].endswith("ground_truth/bad/000_mask.png")
