@@ -13,6 +13,10 @@ from curate.errors import DataFault
 from curate.registry import Entry
 
 FORMATS = {
+    "real_iad": Entry("curate.formats.real_iad", "Real-IAD: realiad_<size>/<category>/OK, NG, realiad_jsons"),
+    "kolektor_sdd": Entry("curate.formats.kolektor_sdd", "KolektorSDD: kos<NN>/Part<M>.jpg and _label.bmp"),
+    "kolektor_sdd2": Entry("curate.formats.kolektor_sdd2", "KolektorSDD2: train, test, <N>.png, <N>_GT.png"),
+    "dagm": Entry("curate.formats.dagm", "DAGM 2007: Class<N>/Train, Test, with Label"),
     "magnetic_tile": Entry(
         "curate.formats.magnetic_tile", "Magnetic tile: MT_<kind>/Imgs, grey-valued masks"
     ),
