@@ -101,6 +101,8 @@ def csv_rows(
 ) -> list[tuple[int, dict[str, str]]]:
     """Rows of a CSV file with a header, each with its line number; empty, and a fault, when it is none.
 
+    A row with more cells than the header is left out and reported: which cell is which cannot be told.
+
     Args:
         needed: columns without which the file is of no use.
     """
@@ -115,10 +117,14 @@ def csv_rows(
             problem = f"lacks the columns {', '.join(absent)}; found {shown(found[:200])}"
             faults.append(unusable(relative_path, problem))
             return []
-        return [
-            (reader.line_num, {str(key): value or "" for key, value in row.items() if key is not None})
-            for row in reader
-        ]
+        rows = []
+        for row in reader:
+            if excess := [cell for cell in row.pop(None, []) if cell.strip()]:
+                problem = f"has {len(excess)} cells more than the header; quote cells with commas"
+                faults.append(bad_entry(relative_path, f"line {reader.line_num}", problem))
+                continue
+            rows.append((reader.line_num, {str(key): value or "" for key, value in row.items()}))
+        return rows
     except csv.Error as error:
         faults.append(unusable(relative_path, f"is not a CSV table ({error})"))
         return []

@@ -13,6 +13,8 @@ from curate.errors import DataFault
 from curate.registry import Entry
 
 FORMATS = {
+    "table": Entry("curate.formats.table", "Any folders with a table (CSV, Parquet, Excel): curate-table.toml"),
+    "fpc": Entry("curate.formats.fpc", "Flexible printed circuits with an inspection machine's table"),
     "real_iad": Entry("curate.formats.real_iad", "Real-IAD: realiad_<size>/<category>/OK, NG, realiad_jsons"),
     "kolektor_sdd": Entry("curate.formats.kolektor_sdd", "KolektorSDD: kos<NN>/Part<M>.jpg and _label.bmp"),
     "kolektor_sdd2": Entry("curate.formats.kolektor_sdd2", "KolektorSDD2: train, test, <N>.png, <N>_GT.png"),
@@ -21,6 +23,18 @@ FORMATS = {
         "curate.formats.magnetic_tile", "Magnetic tile: MT_<kind>/Imgs, grey-valued masks"
     ),
     "deep_pcb": Entry("curate.formats.deep_pcb", "DeepPCB: template and test image pairs, boxes"),
+    "mvtec_ad_2": Entry(
+        "curate.formats.mvtec_ad_2", "MVTec AD 2: test_public under several lights, test_private"
+    ),
+    "mvtec_loco": Entry(
+        "curate.formats.mvtec_loco", "MVTec LOCO AD: a folder of masks per image, defects_config.json"
+    ),
+    "visa": Entry("curate.formats.visa", "VisA: <object>/Data/Images, image_anno.csv, split_csv"),
+    "visa_prepared": Entry(
+        "curate.formats.visa_prepared", "VisA rearranged: <object>/train/good, test/bad, ground_truth"
+    ),
+    "btad": Entry("curate.formats.btad", "BTAD: <category>/train/ok, test/ko, ground_truth/ko"),
+    "mpdd": Entry("curate.formats.mpdd", "MPDD: metal parts in the layout of MVTec AD"),
     "mvtec_ad": Entry("curate.formats.mvtec_ad", "MVTec AD: <category>/train/good, test, ground_truth"),
     "folder": Entry("curate.formats.folder", "One folder per label: normal, anomalous, or any mapping"),
 }
