@@ -21,6 +21,9 @@ from curate.tables import from_rows, to_rows
 
 Row = dict[str, Any]
 EXTRA = ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"]
+TRUTH = (
+    "gt_mask_path", "mask_channels", "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,9 @@ def labelled(label: str, defect_types: list[str], held: Standing | None) -> tupl
 def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """A sample table with the verdicts applied.
 
-    Where a verdict says normal, masks and boxes are dropped. Adds the columns verdict (None: nobody has
-    looked), verdict_defect_type, verdict_by and verdict_at.
+    Where a verdict says normal, masks, outlines and boxes are dropped; where it makes an image anomalous that
+    the source did not call so, masks and outlines are. Adds the columns verdict (None: nobody has looked),
+    verdict_defect_type, verdict_by and verdict_at.
 
     Args:
         samples: with the columns of data_schemas/sample.json as delivered; others are kept.
@@ -91,7 +95,10 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
         if held is not None:
             changed |= fields(held)
             if label == "normal":
-                changed |= {"gt_mask_path": None, "mask_rule": None, "boxes": None}
+                changed |= dict.fromkeys((*TRUTH, "boxes"))
+            elif label == "anomalous" != row["label"]:
+                # Ingesting made no mask of it, and what goes with a label that was wrong proves nothing.
+                changed |= dict.fromkeys(TRUTH)
         out.append({**row, **changed})
     columns = [*samples.columns, *(name for name in EXTRA if name not in samples.columns)]
     return from_rows(out, columns)

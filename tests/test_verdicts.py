@@ -51,6 +51,13 @@ def test_marked_anomalous_takes_the_given_defect_type_or_keeps_the_sources() -> 
     assert applied("anomalous", "anomalous")["gt_mask_path"] == "/m.png"
 
 
+def test_an_image_that_the_source_called_normal_loses_its_empty_mask() -> None:
+    found = applied("normal", "anomalous", defect_type="dent")
+    assert (found["gt_mask_path"], found["mask_rule"]) == (None, None)
+    assert applied("normal", "anomalous", "undone")["gt_mask_path"] == "/m.png"
+    assert applied("unknown", "skipped")["gt_mask_path"] == "/m.png"
+
+
 def test_a_skip_leaves_the_label_that_an_earlier_verdict_gave() -> None:
     found = applied("anomalous", "normal", "skipped")
     assert (found["label"], found["verdict"]) == ("normal", "skipped")
