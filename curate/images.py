@@ -65,8 +65,13 @@ class BadImage(Unreadable):
 
     def __init__(self, path: Path, reason: str, remedy: str) -> None:
         super().__init__(f"Unreadable: {shown(path)} {reason}. {remedy}")
+        self.path = path
         self.reason = reason
         self.remedy = remedy
+
+
+class BadPage(BadImage):
+    """A page of a file that cannot be used, though the first can."""
 
 
 @dataclass(frozen=True)
@@ -207,10 +212,9 @@ def read_pages(path: Path) -> Iterator[tuple[int, Array]]:
                     raise ValueError("16-bit colour and 32-bit pages are not read")
                 image.load()
                 yield number, _pixels(image)
-            except BadImage:
-                raise
             except Exception as error:
-                raise BadImage(path, f"is damaged in its page {number} ({error})", COPY_AGAIN) from error
+                reason = f"is damaged in its page {number} ({error})"
+                raise BadPage(path, reason, COPY_AGAIN) from error
 
 
 @contextmanager
@@ -275,6 +279,18 @@ def encode_png(array: Array, compression: int = 3) -> bytes:
     if not done:
         raise ValueError(f"An image of shape {array.shape} cannot be stored as PNG.")
     return encoded.tobytes()
+
+
+def encode_jpeg(array: Array, quality: int) -> bytes:
+    """Encode pixels as JPEG.
+
+    Args:
+        array: (H, W) grey or (H, W, 3) RGB, uint8.
+        quality: 1 to 100.
+    """
+    grey = array.ndim == 2
+    stored = np.ascontiguousarray(array[:, :, np.newaxis] if grey else array)
+    return bytes(simplejpeg.encode_jpeg(stored, quality, colorspace="GRAY" if grey else "RGB"))
 
 
 def _content(path: Path) -> bytes:

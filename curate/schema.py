@@ -1,7 +1,7 @@
 """Checks tables and files against their contracts in data_schemas/."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,28 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(load(name))
 
 
+@cache
+def _quick(name: str) -> Callable[[Any], Any]:
+    """The contract as compiled code: a hundred times as fast, but with poorer messages."""
+    import fastjsonschema
+
+    # it knows the drafts up to 7, from which these contracts do not differ
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(
+        load(name) | {"$schema": "http://json-schema.org/draft-07/schema#"}, use_default=False
+    )
+    return compiled
+
+
+def _keeps(row: Mapping[str, Any], name: str) -> bool:
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _quick(name)(row)
+    except JsonSchemaValueException:
+        return False
+    return True
+
+
 def faults(rows: Sequence[Mapping[str, Any]], name: str, where: str = "row") -> list[str]:
     """Every breach of a contract, one line each: row, column, what was found, what was expected.
 
@@ -35,6 +57,8 @@ def faults(rows: Sequence[Mapping[str, Any]], name: str, where: str = "row") -> 
     """
     found = []
     for index, row in enumerate(rows):
+        if _keeps(row, name):
+            continue
         for error in sorted(
             _validator(name).iter_errors(row), key=lambda e: (list(map(str, e.path)), e.message)
         ):

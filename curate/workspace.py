@@ -49,6 +49,21 @@ class DatasetPaths:
         return self.root / "mask_facts.parquet"
 
     @property
+    def media(self) -> Path:
+        """Copies for the browser of images that it cannot show."""
+        return self.root / "media"
+
+    @property
+    def pages(self) -> Path:
+        """Further pages of files with several pictures, one PNG each."""
+        return self.root / "pages"
+
+    @property
+    def file_cache(self) -> Path:
+        """What is known of files that did not change; may be deleted."""
+        return self.root / "files.sqlite"
+
+    @property
     def findings(self) -> Path:
         """Results of the checks."""
         return self.root / "findings.parquet"

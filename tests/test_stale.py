@@ -12,6 +12,7 @@ from PIL import Image
 
 from curate import tables
 from curate.errors import AlreadyExists, CurateError, DataFault, Missing
+from curate.images import read_stored
 from curate.recipe import Recipe, Source, load
 from curate.steps import build, check, demo, export, sources, split, threshold
 from curate.steps.record import Context
@@ -237,11 +238,23 @@ def test_demo_does_not_run_on_another_folder_of_the_same_name(tmp_path: Path) ->
     assert load(recipe).sources[0].path == tmp_path / "a" / "images"
 
 
-def test_file_of_several_pictures_is_reported(context: Context, root: Path) -> None:
+def test_pages_become_images_of_their_own_and_moving_pictures_are_reported(
+    context: Context, root: Path
+) -> None:
     pages = [Image.fromarray(normal_image(np.random.default_rng(seed))) for seed in range(3)]
     pages[0].save(root / "weave/train/good/stack.tif", save_all=True, append_images=pages[1:])
     pages[0].save(root / "weave/train/good/moving.png", save_all=True, append_images=pages[1:])
     pages[0].save(root / "weave/train/good/single.tif")
     faults = [row for row in taken(context, root)["faults"] if row["code"] == "several_pictures"]
-    assert [Path(row["relative_path"]).name for row in faults] == ["moving.png", "stack.tif"]
+    assert [Path(row["relative_path"]).name for row in faults] == ["moving.png"]
+    rows = {row["relative_path"]: row for row in tables.to_rows(table(context))}
+    named = [f"weave/train/good/stack.tif{page}" for page in ("", "#page=2", "#page=3")]
+    stack = [rows[name] for name in named]
+    assert [row["page"] for row in stack] == [1, 2, 3]
+    assert len({row["part_id"] for row in stack}) == 1
+    for row, page in zip(stack, pages, strict=True):
+        assert np.array_equal(read_stored(Path(row["filepath"])), np.asarray(page))
+    (context.paths.pages / f"{stack[0]['sample_id']}-3.png").unlink()
+    assert taken(context, root)["fresh"] and taken(context, root)["fresh"] is False
+    assert (context.paths.pages / f"{stack[0]['sample_id']}-3.png").is_file()
     assert "holds 3 pictures" in faults[0]["message"]

@@ -1,33 +1,33 @@
 """Step: takes a source into the sample table, its masks and the FiftyOne dataset."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from curate import tables
-from curate.errors import AlreadyExists, DataFault, Missing, Unreadable
+from curate import fixes, tables
+from curate.errors import AlreadyExists, CurateError, DataFault
 from curate.progress import bar
 from curate.recipe import Source
-from curate.schema import check_table
+from curate.source_listing import listing
 from curate.steps import sources
 from curate.steps.record import Context, done_before, finish, recorded
+
+NAMED = 20  # files that a result names of those added, changed and vanished
 
 
 def run(context: Context, source: Source, replace: bool = False, rehash: bool = False) -> dict[str, Any]:
     """Read one source and bring the dataset up to date with it.
 
-    Rows of other sources stay as they are. Images that cannot be read are left out and become faults.
+    Rows of other sources stay as they are. Images that cannot be read are left out and become faults. Files
+    whose size and time did not change are not read again.
 
     Args:
         replace: let the source take the place of one of the same name that lies elsewhere.
         rehash: read every file again, even if no size and no time changed.
 
     Returns:
-        source, format, n_images, n_added, n_changed, n_vanished, n_total (images of all sources), faults
-        (rows of dicts), n_errors, fresh.
+        source, format, n_images, n_decoded, n_added, n_changed, n_vanished, names (of the first of these),
+        n_total (images of all sources), faults (rows of dicts), n_errors, fresh.
 
     Raises:
         Missing: the source does not exist.
@@ -36,18 +36,25 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
     """
     paths = context.paths
     context.workspace.check_new(paths.name)
-    listing = _listing(source.path)
+    files = listing(source.path)
     name, format_name = identity(source, context.say)
     if not replace:
         _check_same_place(context, name, source.path)
-    target, key = sources.table(paths, name), sources.key(name)
-    inputs = {"path": str(source.path), "format": format_name, "mapping": source.mapping, "files": listing}
-    earlier = done_before(paths, key, inputs, sources.outputs(paths, name))
-    if earlier is not None and not rehash:
-        result = {**earlier, "n_added": 0, "n_changed": 0, "n_vanished": 0}
+    key, outputs = sources.key(name), sources.outputs(paths, name)
+    inputs = {
+        "path": str(source.path),
+        "format": format_name,
+        "options": source.reader_options,
+        "option files": _states(source.reader_options),
+        "files": files,
+    }
+    earlier = done_before(paths, key, inputs, outputs)
+    if earlier is not None and not rehash and sources.files_are_there(paths, name):
+        nothing: dict[str, Any] = {"n_added": 0, "n_changed": 0, "n_vanished": 0, "n_decoded": 0}
+        result = {**earlier, **nothing, "names": {"added": [], "changed": [], "vanished": []}}
     else:
-        taken = _take_in(context, source, format_name, name, target)
-        result = finish(paths, key, inputs, sources.outputs(paths, name), taken)
+        taken = _take_in(context, source, format_name, name, rehash)
+        result = finish(paths, key, inputs, outputs, taken)
     return {**result, "n_total": sources.join(paths)}
 
 
@@ -79,69 +86,95 @@ def _check_same_place(context: Context, name: str, path: Path) -> None:
     )
 
 
-def _listing(root: Path) -> str:
-    """Checksum of every file's path, size and time: changes when anything below the source does."""
-    from curate.files import fingerprint
+def _states(options: Mapping[str, Any]) -> dict[str, str]:
+    """Sizes and times of the files that a reader's options name, such as a table outside of the source."""
+    from curate.file_cache import state
 
-    if not root.is_dir():
-        kind = "is a file" if root.exists() else "does not exist"
-        raise Missing(f"Missing: the source {root} {kind}. Expected a folder of images.")
-    entries: list[list[Any]] = []
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link to a folder that contains it
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        for file in files:
-            try:
-                state = os.stat(os.path.join(folder, file))  # noqa: PTH116, PTH118 - names may not be valid text
-            except OSError:
-                entries.append([folder, file, None, None])
-                continue
-            entries.append([folder, file, state.st_size, state.st_mtime_ns])
-    return fingerprint(sorted(entries, key=lambda e: (e[0], e[1])))
+    named = {name: value for name, value in options.items() if isinstance(value, str) and value}
+    return {name: state(value) for name, value in named.items() if state(value) != "absent"}
 
 
-def _take_in(context: Context, source: Source, format_name: str, name: str, target: Path) -> dict[str, Any]:
+def _take_in(context: Context, source: Source, format_name: str, name: str, rehash: bool) -> dict[str, Any]:
+    from curate.engines.local import Workers
     from curate.faults import in_order, to_rows
-    from curate.ingest import build_table, write_masks
+    from curate.file_cache import FileCache
+    from curate.images import hear_warnings
+    from curate.ingest import read_source
+    from curate.intake import Intake, Places
 
-    options = {"mapping": source.mapping} if source.mapping else {}
-    with bar("reading", None) as advance:
-        table, faults = build_table(source.path, format_name, source=name, progress=advance, options=options)
-    if table.empty:
-        lines = [str(fault) for fault in faults[:10]]
-        raise DataFault(
-            "\n".join([f"DataFault: no image of {source.path} can be read as {format_name}.", *lines])
-        )
-    check_table(table, "sample")
-    with bar("masks", int(table["gt_mask_path"].notna().sum())) as advance:
-        faults = [*faults, *write_masks(table, context.paths.masks, progress=advance)]
-    rows = to_rows(in_order(faults))
-    change = _changes(target, table)
-    tables.write(table, target)
+    paths = context.paths
+    hear_warnings()
+    context.say(f"listing {source.path}")
+    reading = read_source(source.path, format_name, name, source.reader_options)
+    before = _checksums(sources.table(paths, name))
+    changes = _Changes(before)
+    specks = {fix.sample_id: fix.sha256 for fix in fixes.read(paths.fixes) if fix.action == "drop_specks"}
+    with (
+        FileCache(paths.file_cache) as cache,
+        Workers(processes=True) as workers,
+        bar("reading", len(reading.table)) as advance,
+        tables.streaming(sources.table(paths, name), "sample") as take,
+    ):
+        places = Places(paths.masks, paths.media, paths.pages, cache)
+        intake = Intake(reading, places, workers, rehash, specks)
+        n_images = 0
+        for rows in intake.batches(advance):
+            n_images += len(rows)
+            changes.note(rows)
+            take(rows)
+        if not n_images:
+            lines = [str(fault) for fault in in_order(intake.faults)[:10]]
+            raise DataFault(
+                "\n".join([f"DataFault: no image of {source.path} can be read as {format_name}.", *lines])
+            )
+    with tables.streaming(sources.facts(paths, name), "mask_facts") as take:
+        take(intake.mask_facts)
+    sources.note_files(paths, name)
+    faults = to_rows(in_order(intake.faults))
     return {
         "source": name,
         "format": format_name,
-        "n_images": len(table),
-        **change,
-        "faults": rows,
-        "n_errors": sum(row["severity"] == "error" for row in rows),
+        "n_images": n_images,
+        "n_decoded": intake.n_decoded,
+        **changes.result(),
+        "faults": faults,
+        "n_errors": sum(row["severity"] == "error" for row in faults),
     }
 
 
-def _changes(target: Path, table: pd.DataFrame) -> dict[str, int]:
+def _checksums(table: Path) -> dict[str, tuple[str, str]]:
+    """sample_id -> checksum and relative path of a table as it was; empty without a readable one."""
     try:
-        before = tables.read(target).set_index("sample_id")["sha256"]
-    except (Missing, Unreadable):
-        return {"n_added": len(table), "n_changed": 0, "n_vanished": 0}
-    now = table.set_index("sample_id")["sha256"]
-    shared = now.index.intersection(before.index)
-    return {
-        "n_added": len(now.index.difference(before.index)),
-        "n_changed": int((now[shared] != before[shared]).sum()),
-        "n_vanished": len(before.index.difference(now.index)),
-    }
+        rows: Iterator[dict[str, Any]] = (row for batch in tables.batches(table) for row in batch)
+        return {row["sample_id"]: (row["sha256"], row["relative_path"]) for row in rows}
+    except CurateError:
+        return {}
+
+
+class _Changes:
+    """Tells added, changed and vanished images apart, as the rows come by."""
+
+    def __init__(self, before: dict[str, tuple[str, str]]) -> None:
+        self._left = before
+        self._n = {"added": 0, "changed": 0}
+        self._names: dict[str, list[str]] = {"added": [], "changed": []}
+
+    def note(self, rows: list[dict[str, Any]]) -> None:
+        """Compare some rows with what was there; a row whose picture is another counts as changed."""
+        for row in rows:
+            held = self._left.pop(row["sample_id"], None)
+            kind = "added" if held is None else "changed" if held[0] != row["sha256"] else ""
+            if kind:
+                self._n[kind] += 1
+                if len(self._names[kind]) < NAMED:
+                    self._names[kind].append(row["relative_path"])
+
+    def result(self) -> dict[str, Any]:
+        """Numbers, and the names of the first; what no row spoke of has vanished."""
+        vanished = sorted(path for _, path in self._left.values())
+        return {
+            "n_added": self._n["added"],
+            "n_changed": self._n["changed"],
+            "n_vanished": len(vanished),
+            "names": {**self._names, "vanished": vanished[:NAMED]},
+        }

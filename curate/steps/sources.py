@@ -1,18 +1,23 @@
 """The sources of a dataset: one table each, joined to the sample table."""
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from curate import tables
+from curate import fixes, tables
 from curate.errors import CurateError
-from curate.files import write_json
-from curate.schema import load
+from curate.examine import Job, examine
+from curate.file_cache import state
+from curate.files import read_json, write_json
+from curate.ground_truth import has_mask
 from curate.steps.record import Context, digest, once, recorded
 from curate.workspace import DatasetPaths
 
 MAX_FILE_NAME = 200
+ID_LENGTH = 16  # file names in the workspace begin with the sample id
+Row = dict[str, Any]
 
 
 def table(paths: DatasetPaths, name: str) -> Path:
@@ -22,6 +27,16 @@ def table(paths: DatasetPaths, name: str) -> Path:
         ValueError: the name is too long for a file.
     """
     return paths.sources / f"{_file_name(name)}.parquet"
+
+
+def facts(paths: DatasetPaths, name: str) -> Path:
+    """What was measured in the masks of one source (contract mask_facts.json)."""
+    return paths.sources / "mask_facts" / f"{_file_name(name)}.parquet"
+
+
+def files_made(paths: DatasetPaths, name: str) -> Path:
+    """Which masks, copies and pages of one source the workspace has, each with its size and time."""
+    return paths.sources / "files_made" / f"{_file_name(name)}.json"
 
 
 def key(name: str) -> str:
@@ -36,57 +51,133 @@ def present(paths: DatasetPaths) -> list[str]:
 
 def retire(context: Context, wanted: Collection[str]) -> list[str]:
     """Take out the sources that a recipe names no more; their verdicts are kept. Returns their names."""
-    gone = [name for name in present(context.paths) if name not in wanted]
+    paths = context.paths
+    gone = [name for name in present(paths) if name not in wanted]
     for name in gone:
         context.say(f'The source "{name}" is not in the recipe any more: its images leave the dataset.')
-        (context.paths.steps / f"{key(name)}.json").unlink(missing_ok=True)
-        table(context.paths, name).unlink()
+        (paths.steps / f"{key(name)}.json").unlink(missing_ok=True)
+        table(paths, name).unlink()
+        facts(paths, name).unlink(missing_ok=True)
+        files_made(paths, name).unlink(missing_ok=True)
     if gone:
-        join(context.paths)
+        join(paths)
     return gone
 
 
 def join(paths: DatasetPaths) -> int:
-    """Write the sample table and the faults of all sources, in a fixed order, and remove masks of no image.
+    """Write the sample table, the mask facts and the faults of all sources, in a fixed order.
+
+    What `curate check --fix` mends is applied: excluded samples are left out, masks lose their specks. Masks,
+    copies and pages of no image are removed.
 
     Returns:
         Number of images.
     """
     names = present(paths)
-    inputs = {name: digest(table(paths, name)) for name in names}
-    faults = {name: recorded(paths, key(name))["result"].get("faults", []) for name in names}
+    held = fixes.read(paths.fixes)
+    inputs = {
+        "sources": {name: [digest(table(paths, name)), digest(facts(paths, name))] for name in names},
+        "faults": {name: recorded(paths, key(name))["result"].get("faults", []) for name in names},
+        "fixes": digest(paths.fixes),
+    }
+    drop = fixes.mask_actions(held, _rows(paths, names)) if held else {}
+    cleaned_before = recorded(paths, "join")["result"].get("cleaned", [])
 
-    def work() -> dict[str, Any]:
-        rows = [row for name in names for row in tables.to_rows(tables.read(table(paths, name)))]
-        rows.sort(key=lambda row: (row["source"], row["relative_path"]))
-        tables.write(tables.from_rows(rows, list(load("sample")["properties"])), paths.samples)
-        write_json(paths.faults, faults)
-        _sweep_masks(paths, rows)
-        return {"n_total": len(rows)}
+    def work() -> Row:
+        out = fixes.excluded(held, _rows(paths, names)) if held else set()
+        anew = _clean(paths, names, held, {*drop, *cleaned_before})
+        kept: dict[str, str] = {}
+        with tables.streaming(paths.samples, "sample") as take:
+            for rows in _batches(table(paths, name) for name in names):
+                rows = [row for row in rows if row["sample_id"] not in out]
+                kept |= {row["sample_id"]: row["sha256"][:8] for row in rows}
+                take(rows)
+        with tables.streaming(paths.mask_facts, "mask_facts") as take:
+            for rows in _batches(facts(paths, name) for name in names):
+                take([anew.get(row["sample_id"], row) for row in rows if row["sample_id"] in kept])
+        write_json(paths.faults, inputs["faults"])
+        _sweep(paths, kept)
+        return {"n_total": len(kept), "cleaned": sorted(drop)}
 
-    result = once(paths, "join", {"sources": inputs, "faults": faults}, [paths.samples, paths.faults], work)
+    result = once(paths, "join", inputs, [paths.samples, paths.mask_facts, paths.faults], work)
     return int(result["n_total"])
 
 
-def outputs(paths: DatasetPaths, name: str) -> list[Path]:
-    """The files that taking in a source makes: its table, and the masks that the table speaks of."""
-    target = table(paths, name)
+def _batches(files: Iterable[Path]) -> Iterator[list[Row]]:
+    for file in files:
+        yield from tables.batches(file)
+
+
+def _rows(paths: DatasetPaths, names: Iterable[str]) -> Iterator[Row]:
+    for rows in _batches(table(paths, name) for name in names):
+        yield from rows
+
+
+def _clean(
+    paths: DatasetPaths, names: Iterable[str], held: list[fixes.Fix], concerned: Collection[str]
+) -> dict[str, Row]:
+    """Make the masks of some samples anew, with or without their specks; returns their mask facts."""
+    if not concerned:
+        return {}
+    pictures = {fix.sample_id: fix.sha256 for fix in held if fix.action == "drop_specks"}
+    made = {}
+    for row in _rows(paths, names):
+        name = row["sample_id"]
+        if name in concerned and has_mask(row):
+            done = examine(Job(row, name, row, True, pictures.get(name, ""), masks=paths.masks))
+            if done.mask is not None:
+                made[name] = {"sample_id": name} | {
+                    column: done.mask[column] for column in done.mask if column not in ("classes", "state")
+                }
+    return made
+
+
+def note_files(paths: DatasetPaths, name: str) -> None:
+    """Remember what was made of a source as it is now, to notice when a file is lost or altered."""
+    ids = {
+        row["sample_id"] for rows in tables.batches(table(paths, name), columns=["sample_id"]) for row in rows
+    }
+    own = {file: held for file, held in _states(paths).items() if Path(file).name[:ID_LENGTH] in ids}
+    write_json(files_made(paths, name), own)
+
+
+def files_are_there(paths: DatasetPaths, name: str) -> bool:
+    """Whether every mask, copy and page of a source is as it was left."""
     try:
-        rows = tables.to_rows(tables.read(target))
+        noted = read_json(files_made(paths, name))
     except CurateError:
-        return [target]
-    return [target, *(paths.masks / f"{row['sample_id']}.png" for row in rows if _has_mask(row))]
+        return False
+    return bool(noted.items() <= _states(paths).items())
 
 
-def _has_mask(row: dict[str, Any]) -> bool:
-    return row["label"] == "anomalous" and row["gt_mask_path"] is not None
+def _states(paths: DatasetPaths) -> dict[str, str]:
+    """Size and time of every mask, copy and page, by its path from the dataset's folder."""
+    found = {}
+    for folder in (paths.masks, paths.media, paths.pages):
+        if folder.is_dir():
+            with os.scandir(folder) as entries:
+                found |= {f"{folder.name}/{entry.name}": state(entry.path) for entry in entries}
+    return found
 
 
-def _sweep_masks(paths: DatasetPaths, rows: list[dict[str, Any]]) -> None:
-    kept = {row["sample_id"] for row in rows if _has_mask(row)}
-    for path in paths.masks.glob("*.png"):
-        if path.stem not in kept:
-            path.unlink()
+def outputs(paths: DatasetPaths, name: str) -> list[Path]:
+    """The files that taking in a source makes, but for those that files_are_there tells of."""
+    return [table(paths, name), facts(paths, name), files_made(paths, name)]
+
+
+def _sweep(paths: DatasetPaths, kept: dict[str, str]) -> None:
+    """Remove masks and pages of no sample, and browser copies of none or of an older picture."""
+    used = {row["sample_id"] for rows in tables.batches(paths.mask_facts) for row in rows}
+    for file in paths.masks.glob("*.png"):
+        if file.stem not in used:
+            file.unlink()
+    for file in paths.media.glob("*-*.*"):
+        sample_id, _, checksum = file.stem.partition("-")
+        if kept.get(sample_id) != checksum:
+            file.unlink()
+    for file in paths.pages.glob("*-*.png"):
+        if file.stem.partition("-")[0] not in kept:
+            file.unlink()
 
 
 def _file_name(name: str) -> str:
