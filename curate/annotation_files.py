@@ -20,6 +20,7 @@ from curate.walking import Tree
 MAX_BYTES = 1 << 30
 MAX_XML_BYTES = 64 << 20
 MAX_YAML_BYTES, MAX_YAML_DEPTH = 256 << 10, 20  # PyYAML takes seconds for a megabyte
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -28,7 +29,9 @@ def text(tree: Tree, relative_path: str, faults: list[Fault], max_bytes: int = M
     path = tree.files[relative_path]
     try:
         size = path.stat().st_size
-        if size > max_bytes:
+        if not path.is_file():
+            problem = "is no file but a pipe or a device"
+        elif size > max_bytes:
             problem = f"has {size} bytes, more than {max_bytes}"
         else:
             return path.read_text(encoding="utf-8-sig")
@@ -55,13 +58,23 @@ def json_value(tree: Tree, relative_path: str, faults: list[Fault]) -> Any:
     if content is None:
         return None
     try:
-        return json.loads(content, parse_constant=_refuse)
+        return _storable(json.loads(content, parse_constant=_refuse), content)
     except RecursionError:
         problem = "is nested too deeply to be an annotation file"
     except ValueError as error:
         problem = f"is not JSON ({error})"
     faults.append(unusable(relative_path, problem))
     return None
+
+
+def _storable(value: Any, content: str) -> Any:
+    """The value, unless an escape in its text stands for half a character, which no file can hold."""
+    if SURROGATE.search(content):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("half a surrogate pair is no character") from error
+    return value
 
 
 def _refuse(name: str) -> None:
@@ -86,7 +99,7 @@ def yaml_object(tree: Tree, relative_path: str, faults: list[Fault]) -> dict[str
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > MAX_YAML_DEPTH:
                 raise ValueError("aliases and deep nesting are not read")
-        found = yaml.load(content, Loader=yaml.BaseLoader)
+        found = _storable(yaml.load(content, Loader=yaml.BaseLoader), content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         faults.append(unusable(relative_path, f"is not usable YAML ({' '.join(str(error).split())[:200]})"))
         return None

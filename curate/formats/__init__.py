@@ -36,6 +36,10 @@ FORMATS = {
     "btad": Entry("curate.formats.btad", "BTAD: <category>/train/ok, test/ko, ground_truth/ko"),
     "mpdd": Entry("curate.formats.mpdd", "MPDD: metal parts in the layout of MVTec AD"),
     "mvtec_ad": Entry("curate.formats.mvtec_ad", "MVTec AD: <category>/train/good, test, ground_truth"),
+    "coco": Entry("curate.formats.coco", "COCO: JSON with images, annotations, categories; outlines or boxes"),
+    "yolo_seg": Entry("curate.formats.yolo_seg", "YOLO: images and labels, data.yaml; outlines or boxes"),
+    "voc": Entry("curate.formats.voc", "PASCAL VOC: JPEGImages, Annotations, SegmentationClass, ImageSets"),
+    "labelme": Entry("curate.formats.labelme", "labelme: a JSON of outlines per image"),
     "folder": Entry("curate.formats.folder", "One folder per label: normal, anomalous, or any mapping"),
 }
 

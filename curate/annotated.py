@@ -1,0 +1,275 @@
+"""What the readers of annotation formats share: which image a file means, and what annotations make of it.
+
+An image with a defect annotation is anomalous, also when the annotation cannot be used. It is normal when
+an annotation file of its own says that nothing was found. Otherwise nobody may have looked: "unknown",
+unless the reader's option `unannotated` says "normal".
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from curate.errors import Unreadable
+from curate.faults import Fault
+from curate.images import read_hw
+from curate.readings import images, leftovers, licence_text, row, stem, table, without_shared_masks
+from curate.shapes import Entry
+from curate.walking import Tree
+
+UNANNOTATED = ("unknown", "normal")
+NORMAL_NAMES = frozenset({"normal", "good", "ok", "nominal"})
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(SPLITS)})(?![a-z])", re.I)
+ANNOTATION_FOLDERS = frozenset(
+    {"annotations", "annotation", "segmentationclass", "labels", "label", "json", "jsons", "xml", "xmls"}
+)
+IMAGE_FOLDERS = frozenset({"jpegimages", "images", "image", "imgs", "img", "data"})
+ROUNDING_PX = 0.5
+
+
+@dataclass
+class Found:
+    """What annotation files say of one image.
+
+    Attributes:
+        clean: somebody looked and found nothing, or says that it is normal.
+        defective: a defect is annotated, usable or not.
+        doubtful: what belongs to it is not certain, so it is not normal by silence.
+        splits: the parts it was delivered in; more than one contradict each other.
+        known: further columns.
+    """
+
+    clean: bool = False
+    defective: bool = False
+    doubtful: bool = False
+    types: set[str] = field(default_factory=set)
+    shapes: list[Entry] = field(default_factory=list)
+    boxes: list[Entry] = field(default_factory=list)
+    splits: set[str] = field(default_factory=set)
+    known: dict[str, Any] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    def add(self, name: str, entries: Iterable[Entry | str] = ()) -> list[str]:
+        """Take in one annotation of a defect called `name`, equal entries once; returns what is wrong."""
+        self.defective = True
+        self.types.add(name)
+        problems = []
+        for entry in entries:
+            if isinstance(entry, str):
+                problems.append(entry)
+            elif (key := repr(entry)) not in self._seen:
+                self._seen.add(key)
+                (self.boxes if "box_xyxy" in entry else self.shapes).append(entry)
+        return problems
+
+    def label(self, unannotated: str) -> str:
+        """The image's label; see the module."""
+        if self.defective:
+            return "anomalous"
+        if self.doubtful:
+            return "unknown"
+        return "normal" if self.clean else unannotated
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of curate.readings that follow."""
+        return {
+            **self.known,
+            "defect_types": sorted(self.types),
+            "shapes": self.shapes or None,
+            "boxes": self.boxes or None,
+            "split": next(iter(self.splits)) if len(self.splits) == 1 else None,
+        }
+
+
+class Pictures:
+    """The images of a tree by folder and stem."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for path in images(tree.files):
+            self._by_name[path.rpartition("/")[0], stem(path)].append(path)
+        self._folders: dict[str, list[str]] = {}
+
+    def named(self, folder: str, name: str) -> list[str]:
+        """Images called `name`, whatever their suffix, directly in a folder."""
+        return self._by_name.get((folder, name), [])
+
+    def of(self, annotation_path: str) -> list[str]:
+        """Images with the stem of an annotation file: beside it, or else in a folder of images beside its
+        folder of annotations (Annotations/a/7.xml and JPEGImages/a/7.jpg)."""
+        own, *others = self.folders(annotation_path)
+        name = stem(annotation_path)
+        return self.named(own, name) or [path for other in others for path in self.named(other, name)]
+
+    def folders(self, annotation_path: str) -> list[str]:
+        """Where the image of an annotation file may lie: its own folder first, then those beside; see of."""
+        own = annotation_path.rpartition("/")[0]
+        if own not in self._folders:
+            parts = own.split("/")
+            beside = [
+                folder
+                for index, part in enumerate(parts)
+                if part.lower() in ANNOTATION_FOLDERS
+                for folder in self.image_folders("/".join(parts[:index]), "/".join(parts[index + 1 :]))
+            ]
+            self._folders[own] = [own, *beside]
+        return self._folders[own]
+
+    def image_folders(self, above: str, below: str = "") -> list[str]:
+        """The folders called images, JPEGImages, ... in `above`, and `above` itself, each with `below`."""
+        names = [name for name in self._tree.subfolders(above) if name.lower() in IMAGE_FOLDERS]
+        return ["/".join(part for part in (above, name, below) if part) for name in [*names, ""]]
+
+
+def check_options(unannotated: str, category: str | None) -> None:
+    """Raise ValueError unless the options that all these readers have are sound."""
+    if unannotated not in UNANNOTATED:
+        raise ValueError(f'The option unannotated is "{unannotated}". Expected {" or ".join(UNANNOTATED)}.')
+    if category is not None and (not isinstance(category, str) or not category.strip()):
+        raise ValueError("The option category is empty. Give the name of what one detector is trained for.")
+
+
+def means_normal(name: str) -> bool:
+    """Whether a class of an annotation file says that nothing is wrong.
+
+    >>> means_normal("Good"), means_normal("good_hole")
+    (True, False)
+    """
+    return name.strip().lower() in NORMAL_NAMES
+
+
+def split_of_name(name: str) -> str | None:
+    """The split that the name of a list or folder tells.
+
+    >>> split_of_name("instances_val2017"), split_of_name("Valid"), split_of_name("train_test_latest")
+    ('val', 'val', None)
+    """
+    told = {SPLITS[word.lower()] for word in SPLIT_WORD.findall(name)}
+    return told.pop() if len(told) == 1 else None
+
+
+def split_of_folders(relative_path: str) -> str | None:
+    """The split that the innermost folder called train, val2017, test, ... tells."""
+    for part in reversed(PurePosixPath(relative_path).parts[:-1]):
+        if found := SPLITS.get(part.lower().rstrip("0123456789")):
+            return found
+    return None
+
+
+def image_hw(tree: Tree, relative_path: str) -> tuple[int, int] | None:
+    """Height and width; None for an image that cannot be read, which is reported when it is decoded."""
+    try:
+        return read_hw(tree.files[relative_path])
+    except Unreadable:
+        return None
+
+
+def other_size(
+    annotation_path: str, image: str, said_hw: tuple[Any, Any], actual_hw: tuple[int, int]
+) -> Fault | None:
+    """A fault when an annotation was made on an image of another size; sizes that are no numbers or 0 say
+    nothing."""
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) and n > 0 for n in said_hw):
+        return None
+    if said_hw == actual_hw:
+        return None
+    message = (
+        f"{annotation_path} is made for an image of {said_hw[1]:g} x {said_hw[0]:g} px, but {image} has "
+        f"{actual_hw[1]} x {actual_hw[0]} px; what it says of this image is not used."
+    )
+    remedy = "Restore the image that was annotated, or scale the annotations to this one."
+    return Fault("image_size", "error", image, message, remedy)
+
+
+def snapped(corners: Sequence[float], hw: tuple[int, int] | None) -> list[float]:
+    """Corners x0, y0, x1, y1 that stick out of the image by half a pixel at most, put onto its edge: tools
+    round, mostly to two or six digits.
+
+    >>> snapped([-0.01, 5, 64.2, 70], (48, 64))
+    [0.0, 5.0, 64.0, 70.0]
+    """
+    highest = (hw[1], hw[0]) * 2 if hw else (float("inf"),) * 4
+    return [
+        float(min(max(value, 0), limit)) if -ROUNDING_PX <= value <= limit + ROUNDING_PX else float(value)
+        for value, limit in zip(corners, highest, strict=True)
+    ]
+
+
+def numbers(values: object, n: int) -> list[float] | None:
+    """A list of `n` numbers as floats; None for anything else. Strings and bools are no numbers."""
+    if not isinstance(values, list) or len(values) != n:
+        return None
+    whole = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return [float(value) for value in values] if whole and all(abs(v) <= 1e9 for v in values) else None
+
+
+def first_line_of_licence(tree: Tree, faults: list[Fault]) -> str | None:
+    """What the licence file in the root begins with."""
+    text = licence_text(tree, "", faults)
+    return text.splitlines()[0].strip()[:200] if text else None
+
+
+def named_twice(image: str, files: Iterable[str]) -> Fault:
+    """An image of which several annotation files, or several entries, speak."""
+    message = f"{image} is named more than once ({', '.join(files)}); the annotations are joined."
+    remedy = "Keep one entry, if they are copies of each other."
+    return Fault("named_twice", "warning", image, message, remedy)
+
+
+def ambiguous(annotation_path: str, several: Sequence[str]) -> Fault:
+    """An annotation file that fits several images."""
+    message = f"{annotation_path} fits {' and '.join(several)}; it is used for none, and they are unknown."
+    return Fault("ambiguous_image", "error", annotation_path, message, "Give each image a name of its own.")
+
+
+def finished(
+    tree: Tree,
+    found: Mapping[str, Found],
+    faults: list[Fault],
+    unannotated: str,
+    known: Mapping[str, Any],
+    other_images: Iterable[str] = (),
+) -> pd.DataFrame:
+    """The reader's table: a row per image found, and the faults that only all of them together show.
+
+    Args:
+        known: columns that all rows share; those of an image go before.
+        other_images: image files that are no samples and were spoken of where needed, such as masks.
+    """
+    rows = []
+    silent = []
+    for path, entry in found.items():
+        if not (entry.defective or entry.clean or entry.doubtful):
+            silent.append(path)
+        faults += _contradictions(path, entry)
+        label = entry.label(unannotated)
+        rows.append(row(tree, path, label, **{**known, **entry.columns()}))
+    if silent and unannotated == "unknown":
+        message = (
+            f"{len(silent)} of {len(found)} images have no annotation, the first is {min(silent)}; nobody "
+            "may have looked at them, so their label is unknown."
+        )
+        remedy = 'If all were looked at, read with unannotated = "normal"; else label them.'
+        faults.append(Fault("unannotated", "warning", "", message, remedy))
+    rows = without_shared_masks(rows, faults)
+    return table(rows, [*faults, *leftovers(tree, rows, faults, known=other_images)])
+
+
+def _contradictions(path: str, entry: Found) -> Iterator[Fault]:
+    if entry.clean and entry.defective:
+        message = f"{path} is said to be normal, but has the defects {', '.join(sorted(entry.types))}."
+        remedy = "It counts as anomalous; remove what is wrong."
+        yield Fault("label_conflict", "warning", path, message, remedy)
+    if len(entry.splits) > 1:
+        message = f"{path} is delivered in {' and '.join(sorted(entry.splits))}; it gets no split."
+        yield Fault("split_conflict", "error", path, message, "Keep it in one of them.")
