@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from curate.faults import SEVERITIES
+
 
 def faults(rows: list[dict[str, Any]], shown: int = 10) -> list[str]:
-    """Findings as lines, errors first; the first ten of each code, then how many more."""
+    """Findings as lines: errors, warnings, notes; the first ten of each code, then how many more."""
     lines = []
-    by_code: dict[tuple[bool, str], list[dict[str, Any]]] = {}
+    by_code: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in rows:
-        by_code.setdefault((row["severity"] != "error", row["code"]), []).append(row)
+        by_code.setdefault((SEVERITIES.index(row["severity"]), row["code"]), []).append(row)
     for (_, code), group in sorted(by_code.items()):
         lines.append(f"{group[0]['severity']} {code}: {len(group)}")
         lines += [f"  {row['message']}" for row in group[:shown]]

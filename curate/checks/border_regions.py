@@ -20,10 +20,16 @@ def run(evidence: Evidence) -> list[Fault]:
             CODE,
             "note",
             row["relative_path"],
-            f"{row['relative_path']}: {row['n_border']} of the {row['n_regions']} regions in its mask touch "
-            "the image's border, so the defect may be seen in part only.",
+            f"{row['relative_path']}: {_of(row['n_border'], row['n_regions'])} the image's border, so the "
+            "defect may be seen in part only.",
             "Nothing, if the defect runs on outside; else look whether image and mask are the same crop.",
         )
         for row in evidence.masks_of_samples()
         if row["n_border"] and row["label"] != "normal"
     )
+
+
+def _of(n_border: int, n_regions: int) -> str:
+    if n_regions == 1:
+        return "the only region in its mask touches"
+    return f"{n_border} of the {n_regions} regions in its mask {'touches' if n_border == 1 else 'touch'}"

@@ -11,7 +11,7 @@ from typing import Any
 from curate.checks import Evidence
 from curate.faults import Fault, in_order
 from curate.ground_truth import DEFAULT_RULE
-from curate.masks import cut
+from curate.masks import HIGHEST, limits
 
 CODE = "mask_values"
 SEVERITY = "warning"
@@ -42,12 +42,10 @@ def _against_rule(row: Row, declared: dict[int, str]) -> tuple[str, str] | None:
     """What is wrong with the values of a mask, and the remedy."""
     values = sorted(row["values"] or ())
     if row["mask_kind"] == "binary":
-        limit = cut(row["mask_rule"] or DEFAULT_RULE)
-        marking = [value for value in values if value > limit]
-        if limit or len(marking) < 2:
+        if limits(row["mask_rule"] or DEFAULT_RULE) != (1, HIGHEST) or len(values) < 2:
             return None  # a rule such as "> 127" is there for masks with blurred edges
         return (
-            f"its mask should have one value beside 0, but has {len(marking)}: {_listed(marking)}; all of "
+            f"its mask should have one value beside 0, but has {len(values)}: {_listed(values)}; all of "
             "them count as defect",
             "Save masks without loss and without smoothing; if the values are classes, state that.",
         )

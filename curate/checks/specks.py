@@ -20,9 +20,9 @@ def run(evidence: Evidence) -> list[Fault]:
             CODE,
             "warning",
             row["relative_path"],
-            f"{row['relative_path']}: {row['n_specks']} of the {row['n_regions']} regions in its mask have "
-            f"at most {SPECK_PX} px, the smallest {row['smallest_px']}.",
-            "Remove them in the mask, or use --fix: the mask in the workspace then loses them.",
+            f"{row['relative_path']}: {_of(row['n_specks'], row['n_regions'])} at most {SPECK_PX} px, "
+            f"the smallest {row['smallest_px']}.",
+            "Remove them, or use --fix: the mask in the workspace loses them, if other regions remain.",
         )
         for row in evidence.masks_of_samples()
         if row["n_specks"] and row["label"] != "normal"
@@ -37,8 +37,15 @@ def fix(evidence: Evidence, faults: list[Fault]) -> list[Fix]:
             row["sample_id"],
             row["sha256"],
             "drop_specks",
-            f"{row['relative_path']}: the mask loses {row['n_specks']} regions of at most {SPECK_PX} px.",
+            f"{row['relative_path']}: its mask loses what has at most {SPECK_PX} px, {row['n_specks']} of "
+            f"{row['n_regions']} regions.",
         )
         for row in evidence.masks_of_samples()
         if row["relative_path"] in concerned and 0 < row["n_specks"] < row["n_regions"]
     ]
+
+
+def _of(n_specks: int, n_regions: int) -> str:
+    if n_regions == 1:
+        return "the only region in its mask has"
+    return f"{n_specks} of the {n_regions} regions in its mask {'has' if n_specks == 1 else 'have'}"

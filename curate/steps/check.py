@@ -4,22 +4,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curate import tables
-from curate.checks import CHECKS
+from curate import tables, verdicts
+from curate.checks import CHECKS, Evidence
+from curate.errors import CurateError, StorageFull
 from curate.faults import to_rows
 from curate.files import fingerprint, read_json
 from curate.registry import lookup
+from curate.steps import labels
 from curate.steps.joined import masks_digest
-from curate.steps.record import Context, digest, once
+from curate.steps.record import Context, digest, done_before, finish
 
-COLUMNS = ["code", "severity", "relative_path", "message", "remedy", "related"]
+COLUMNS = ["check", "code", "severity", "relative_path", "message", "remedy", "related"]
+COSTLY = ("statistics", "embeddings")
+LACKING = {
+    "split": "there is no split yet, and the source delivers none; run curate split first",
+    "mask_facts": "the masks have not been counted; take the source in again with curate ingest --rehash",
+}
 
 
 def run(context: Context, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Run the named checks, or all, and store their findings.
 
     Returns:
-        findings (rows of dicts), n_errors, n_warnings, checks, split (whether there is one), fresh.
+        findings (rows of dicts), n_errors, n_warnings, n_notes, n_images, checks (those that ran), not_run
+        (check -> why), split (whether there is one), fresh.
 
     Raises:
         ValueError: a name is no check.
@@ -30,32 +38,110 @@ def run(context: Context, names: Sequence[str] | None = None) -> dict[str, Any]:
         "checks": chosen,
         "samples": digest(paths.samples),
         "faults": digest(paths.faults),
+        "mask facts": digest(paths.mask_facts),
+        "fixes": digest(paths.fixes),
         "split": digest(paths.split),
         "masks": masks_digest(context),
+        "verdicts": labels.digest(context),
         "files": _files_now(context),
     }
-
-    def work() -> dict[str, Any]:
-        result = only(context, chosen)
-        tables.write(tables.from_rows(result["findings"], COLUMNS), paths.findings)
-        return result
-
-    return once(paths, "check", inputs, [paths.findings], work)
+    earlier = done_before(paths, "check", inputs, [paths.findings])
+    if earlier is not None:
+        return earlier
+    result, failed = _look(context, chosen)
+    tables.write(tables.from_rows(result["findings"], COLUMNS), paths.findings)
+    # what failed is tried again the next time
+    return finish(paths, "check", inputs | ({"failed": failed} if failed else {}), [paths.findings], result)
 
 
 def only(context: Context, names: Sequence[str]) -> dict[str, Any]:
     """Run some checks and store nothing, so that the findings of the others stay; else as run."""
-    chosen = _known(names)
-    evidence = _evidence(context)
-    rows = [row for name in chosen for row in to_rows(lookup(CHECKS, name, "check").run(evidence))]
-    n_errors = sum(row["severity"] == "error" for row in rows)
-    return {
-        "findings": rows,
-        "n_errors": n_errors,
-        "n_warnings": len(rows) - n_errors,
-        "checks": chosen,
-        "split": evidence.split is not None or bool(evidence.samples["split"].notna().any()),
+    return _look(context, _known(names))[0]
+
+
+def chosen(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[str] | None:
+    """The checks that a person chose; None when all.
+
+    Raises:
+        ValueError: a name is no check, or none is left.
+    """
+    left_out = _known(skip or [])
+    names = [name for name in _known(only or list(CHECKS)) if name not in left_out]
+    if not names:
+        raise ValueError("No check is left to run; --skip names all that --only chose.")
+    return names if only or skip else None
+
+
+def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict[str, str]]:
+    """What the named checks look at, and why parts of it are not there (part -> reason)."""
+    paths = context.paths
+    samples = tables.read(paths.samples)
+    needs = {need for name in names for need in _needs(name)}
+    measured, lacking = _measured(context, [part for part in COSTLY if part in needs])
+    checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
+    held = verdicts.standing(verdicts.read_mirror(paths.verdicts), checksums)
+    evidence = Evidence(
+        samples=samples,
+        masks=paths.masks,
+        faults=[row for rows in read_json(paths.faults).values() for row in rows],
+        split=tables.read(paths.split) if paths.split.exists() else None,
+        mask_facts=tables.read(paths.mask_facts) if paths.mask_facts.exists() else None,
+        verdicts={key: one.decided["verdict"] for key, one in held.items() if one.decided is not None},
+        **measured,
+    )
+    if evidence.mask_facts is None:
+        lacking["mask_facts"] = LACKING["mask_facts"]
+    if not _divided(evidence):
+        lacking["split"] = LACKING["split"]
+    return evidence, lacking
+
+
+def _look(context: Context, names: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The result of run, and why costly parts of the evidence could not be made (part -> reason)."""
+    evidence, lacking = evidence_for(context, names)
+    rows, not_run = [], {}
+    for name in names:
+        if reasons := [lacking[need] for need in _needs(name) if need in lacking]:
+            not_run[name] = "; ".join(reasons)
+            continue
+        found = lookup(CHECKS, name, "check").run(evidence)
+        rows += [{"check": name, **row} for row in to_rows(found)]
+    counts = {
+        f"n_{kind}s": sum(row["severity"] == kind for row in rows) for kind in ("error", "warning", "note")
     }
+    result = {
+        "findings": rows,
+        **counts,
+        "n_images": len(evidence.samples),
+        "checks": [name for name in names if name not in not_run],
+        "not_run": not_run,
+        "split": _divided(evidence),
+    }
+    return result, {part: reason for part, reason in lacking.items() if part in COSTLY}
+
+
+def _measured(context: Context, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The costly parts of the evidence that can be made, and why others cannot."""
+    made: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for part in parts:
+        from curate.steps import statistics
+
+        try:
+            made[part] = statistics.evidence(context, [part])[part]
+        except StorageFull:
+            raise
+        except CurateError as error:
+            failed[part] = str(error)
+    return made, failed
+
+
+def _needs(name: str) -> tuple[str, ...]:
+    return tuple(getattr(lookup(CHECKS, name, "check"), "NEEDS", ()))
+
+
+def _divided(evidence: Evidence) -> bool:
+    return evidence.split is not None or bool(evidence.samples["split"].notna().any())
 
 
 def _known(names: Sequence[str]) -> list[str]:
@@ -66,22 +152,16 @@ def _known(names: Sequence[str]) -> list[str]:
 
 def _files_now(context: Context) -> str:
     """Checksum of the sizes and times of the source's images and masks: they may change after ingest."""
-    columns = tables.read(context.paths.samples)[["filepath", "gt_mask_path"]]
-    return fingerprint([_state(path) for column in columns for path in columns[column] if path is not None])
+    from curate.ground_truth import mask_files
+
+    rows = tables.to_rows(tables.read(context.paths.samples))
+    files = [path for row in rows for path in (Path(row["filepath"]), *mask_files(row))]
+    return fingerprint([_state(path) for path in files])
 
 
-def _state(path: str) -> list[int] | None:
+def _state(path: Path) -> list[int] | None:
     try:
-        state = Path(path).stat()
+        state = path.stat()
     except OSError:
         return None
     return [state.st_size, state.st_mtime_ns]
-
-
-def _evidence(context: Context) -> Any:
-    from curate.checks import Evidence
-
-    paths = context.paths
-    ingest_faults = [row for rows in read_json(paths.faults).values() for row in rows]
-    split = tables.read(paths.split) if paths.split.exists() else None
-    return Evidence(samples=tables.read(paths.samples), masks=paths.masks, faults=ingest_faults, split=split)

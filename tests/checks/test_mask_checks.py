@@ -120,7 +120,7 @@ def test_regions_at_each_border_are_noted_once_per_image(place: tuple[Any, Any])
         "border_regions", masked("a.png", painted(place, inner)), masked("b.png", painted(inner))
     )
     assert (fault.severity, fault.relative_path) == ("note", "a.png")
-    assert "1 of the 2 regions in its mask touch the image's border" in fault.message
+    assert "1 of the 2 regions in its mask touches the image's border" in fault.message
 
 
 def test_masks_of_normal_images_have_no_specks_and_no_border() -> None:
