@@ -30,7 +30,7 @@ import pandas as pd
 from curate.annotation_files import bad_entry, json_value, unusable
 from curate.errors import Unreadable
 from curate.faults import Fault
-from curate.images import read_stored
+from curate.images import MAX_PIXELS, read_stored
 from curate.mvtec_layout import (
     MASK_RULE,
     MASKS,
@@ -140,20 +140,19 @@ def _problem(entry: Any, before: Mapping[int, Defect]) -> str | None:
         entry.get(key)
         for key in ("defect_name", "pixel_value", "saturation_threshold", "relative_saturation")
     )
-    if not isinstance(name, str) or not name.strip():
-        return "has no defect_name"
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        return "has no defect_name that can be shown"
     if type(value) is not int or not 1 <= value <= 255:
-        return f"has the pixel_value {value!r}, expected a whole number from 1 to 255"
+        return f"has the pixel_value {repr(value)[:40]}, expected a whole number from 1 to 255"
     if value in before:
         return f"has the pixel_value {value}, which {before[value].name} has too"
     if not isinstance(relative, bool):
-        return f"has the relative_saturation {relative!r}, expected true or false"
+        return f"has the relative_saturation {repr(relative)[:40]}, expected true or false"
+    said = repr(threshold)[:40]
     if relative and not (type(threshold) is float and 0 < threshold <= 1):
-        return (
-            f"has the relative saturation_threshold {threshold!r}, expected a fraction above 0 and up to 1.0"
-        )
-    if not relative and not (type(threshold) is int and threshold > 0):
-        return f"has the absolute saturation_threshold {threshold!r}, expected a whole number of pixels"
+        return f"has the relative saturation_threshold {said}, expected a fraction above 0 and up to 1.0"
+    if not relative and not (type(threshold) is int and 0 < threshold <= MAX_PIXELS):
+        return f"has the absolute saturation_threshold {said}, expected a whole number of pixels"
     return None
 
 

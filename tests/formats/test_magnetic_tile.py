@@ -12,6 +12,7 @@ from curate.ingest import build_table, write_masks
 from curate.masks import read_mask
 from curate.registry import lookup
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
+from tests.helpers.mask_facts import counted
 from tests.helpers.places import MAGNETIC_TILE
 
 ROOT = GOLDEN / "magnetic_tile"
@@ -102,16 +103,20 @@ def test_the_real_set_has_912_images_of_138_parts_without_a_fault() -> None:
 def test_the_real_set_has_three_empty_and_two_tiny_masks(tmp_path: Path) -> None:
     table, faults = build_table(MAGNETIC_TILE)
     assert faults == [] and write_masks(table, tmp_path) == []
-    evidence = Evidence(table, tmp_path)
+    evidence = Evidence(table, tmp_path, mask_facts=counted(table))
+    names = ("empty_mask", "tiny_mask", "mask_on_normal", "mask_size")
     found = {
-        name: [path.relative_path for path in lookup(CHECKS, name, "check").run(evidence)] for name in CHECKS
+        name: [fault.relative_path for fault in lookup(CHECKS, name, "check").run(evidence)] for name in names
     }
-    assert {name: paths for name, paths in found.items() if paths} == {
+    assert found == {
         "empty_mask": [
             f"MT_Uneven/Imgs/exp{name}.jpg" for name in ("3_num_45042", "4_num_124690", "4_num_352527")
         ],
         "tiny_mask": [f"MT_Uneven/Imgs/exp{name}.jpg" for name in ("3_num_24829", "4_num_24843")],
+        "mask_on_normal": [],
+        "mask_size": [],
     }
+    assert len(table) == table["gt_mask_path"].notna().sum() == 912
     # the rule "> 127" empties no mask that "> 0" does not
     anomalous = table[table["label"] == "anomalous"]
     empty = [path for path in anomalous["gt_mask_path"] if not read_mask(Path(path), "> 0").any()]

@@ -132,6 +132,7 @@ GOOD = {
     [
         ([], "is not an object"),
         (GOOD | {"defect_name": " "}, "has no defect_name"),
+        (GOOD | {"defect_name": "a\nb"}, "has no defect_name"),
         (GOOD | {"pixel_value": 0}, "has the pixel_value 0, expected a whole number from 1 to 255"),
         (GOOD | {"pixel_value": 256}, "has the pixel_value 256"),
         (GOOD | {"pixel_value": True}, "has the pixel_value True"),
@@ -145,6 +146,7 @@ GOOD = {
             "has the absolute saturation_threshold 0.5, expected a whole",
         ),
         (GOOD | {"relative_saturation": False, "saturation_threshold": 0}, "has the absolute"),
+        (GOOD | {"relative_saturation": False, "saturation_threshold": 10**400}, "has the absolute"),
         ({key: value for key, value in GOOD.items() if key != "saturation_threshold"}, "None"),
     ],
 )
