@@ -156,7 +156,7 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
                 s.get("format", "auto"),
                 s.get("name"),
                 s.get("mapping", {}),
-                s.get("options", {}),
+                _options(s.get("options", {}), resolve(s["path"]), folder),
             )
             for s in content["sources"]
         ],
@@ -173,6 +173,20 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
             for e in content.get("exports", [{}])
         ],
     )
+
+
+def _options(options: dict[str, Any], source: Path, folder: Path) -> dict[str, Any]:
+    """Options with the files that they name made absolute, unless they are below the source."""
+    from curate.formats import FILE_OPTIONS
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [placed(item) for item in value]
+        if not isinstance(value, str) or "*" in value or (source / value).is_file():
+            return value
+        return str((folder / Path(value).expanduser()).absolute())
+
+    return {name: placed(value) if name in FILE_OPTIONS else value for name, value in options.items()}
 
 
 def example(name: str, source: Path, format_name: str, seed: int = 0) -> str:

@@ -58,7 +58,7 @@ def effective(tree: Tree, file_name: str, given: Mapping[str, Any]) -> Options:
         ValueError: an option given has the wrong type.
         DataFault: the file is not TOML, or has unknown or wrong options.
     """
-    set_now = {name: value for name, value in given.items() if value is not None}
+    set_now = {name: _plain(name, value) for name, value in given.items() if value is not None}
     _check_types(set_now)
     stored: dict[str, Any] = {}
     if file_name in tree.files:
@@ -68,11 +68,18 @@ def effective(tree: Tree, file_name: str, given: Mapping[str, Any]) -> Options:
                 f"DataFault: {file_name} has the unknown option {', '.join(unknown)}. "
                 f"Known: {', '.join(given)}."
             )
+        stored = {name: _plain(name, value) for name, value in stored.items()}
         try:
             _check_types(stored)
         except ValueError as error:
             raise DataFault(f"DataFault: {file_name}: {error}") from error
     return Options(stored | set_now, frozenset(set(stored) - set(set_now)))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A product number is text, also where the command line takes it for a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number and name not in KINDS else value
 
 
 def _check_types(values: Mapping[str, Any]) -> None:

@@ -99,3 +99,22 @@ def test_settings_that_no_step_could_use_are_told_before_any_work(
 def test_folder_in_place_of_a_recipe_says_so(tmp_path: Path) -> None:
     with pytest.raises(CurateError, match=r"recipe .* cannot be read .*Expected a TOML file"):
         load(tmp_path)
+
+
+def test_files_named_in_options_are_below_the_source_or_beside_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inside.csv").touch()
+    text = """
+name = "t"
+[[sources]]
+path = "raw"
+format = "fpc"
+options = { table = "inside.csv", codes = "codes.csv", category = "codes.csv", columns = { lot = "Los" } }
+"""
+    recipe = load(write(tmp_path, text))
+    assert recipe.sources[0].reader_options == {
+        "table": "inside.csv",
+        "codes": str(tmp_path / "codes.csv"),
+        "category": "codes.csv",
+        "columns": {"lot": "Los"},
+    }

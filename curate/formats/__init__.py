@@ -13,7 +13,9 @@ from curate.errors import DataFault
 from curate.registry import Entry
 
 FORMATS = {
-    "table": Entry("curate.formats.table", "Any folders with a table (CSV, Parquet, Excel): curate-table.toml"),
+    "table": Entry(
+        "curate.formats.table", "Any folders with a table (CSV, Parquet, Excel): curate-table.toml"
+    ),
     "fpc": Entry("curate.formats.fpc", "Flexible printed circuits with an inspection machine's table"),
     "real_iad": Entry("curate.formats.real_iad", "Real-IAD: realiad_<size>/<category>/OK, NG, realiad_jsons"),
     "kolektor_sdd": Entry("curate.formats.kolektor_sdd", "KolektorSDD: kos<NN>/Part<M>.jpg and _label.bmp"),
@@ -36,12 +38,17 @@ FORMATS = {
     "btad": Entry("curate.formats.btad", "BTAD: <category>/train/ok, test/ko, ground_truth/ko"),
     "mpdd": Entry("curate.formats.mpdd", "MPDD: metal parts in the layout of MVTec AD"),
     "mvtec_ad": Entry("curate.formats.mvtec_ad", "MVTec AD: <category>/train/good, test, ground_truth"),
-    "coco": Entry("curate.formats.coco", "COCO: JSON with images, annotations, categories; outlines or boxes"),
+    "coco": Entry(
+        "curate.formats.coco", "COCO: JSON with images, annotations, categories; outlines or boxes"
+    ),
     "yolo_seg": Entry("curate.formats.yolo_seg", "YOLO: images and labels, data.yaml; outlines or boxes"),
     "voc": Entry("curate.formats.voc", "PASCAL VOC: JPEGImages, Annotations, SegmentationClass, ImageSets"),
     "labelme": Entry("curate.formats.labelme", "labelme: a JSON of outlines per image"),
     "folder": Entry("curate.formats.folder", "One folder per label: normal, anomalous, or any mapping"),
 }
+
+# Options of readers that name files. A recipe's are below the source, or relative to the recipe's own folder.
+FILE_OPTIONS = ("table", "codes", "columns")
 
 
 def recognise(root: Path) -> tuple[str, dict[str, list[str]]]:

@@ -133,6 +133,7 @@ def read(
     faults += _unknown_parts(found)
     frame = as_table(found, faults)
     frame.attrs["columns"] = mappings
+    frame.attrs["options"] = options.values
     return frame
 
 

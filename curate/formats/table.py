@@ -100,6 +100,7 @@ def read(
     found = reading.rows()
     frame = as_table(without_shared_masks(found, reading.faults), reading.faults)
     frame.attrs["columns"] = reading.mappings
+    frame.attrs["options"] = options.values
     return frame
 
 

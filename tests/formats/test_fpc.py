@@ -376,7 +376,7 @@ def test_the_settings_file_cannot_name_files_outside_or_unknown_options(tmp_path
         ('codes = "../codes.csv"', 'there is no file "../codes.csv"'),
         (f"codes = '{tmp_path / 'codes.csv'}'", "there is no file"),
         ('code = "codes.csv"', "unknown option code"),
-        ("trust = 3", "trust must be text, not 3"),
+        ("trust = true", "trust must be text, not True"),
         ('trust = "machine', "not a readable TOML file"),
         ('[columns]\nimge = "Image Name"', 'columns maps "imge", which is unknown. Did you mean image'),
         ('[columns]\nlot = "Los"', 'has no column "Los"'),

@@ -152,14 +152,18 @@ def test_what_is_wrong_with_the_options_is_said(tmp_path: Path) -> None:
         read("table", root, table="labels.csv")
     with pytest.raises(ValueError, match='columns maps "colour", which is unknown'):
         read("table", root, table="labels.csv", columns={"colour": "label"})
-    with pytest.raises(ValueError, match=r"The option category must be text, not 3\."):
-        read("table", root, table="labels.csv", category=3)
+    with pytest.raises(ValueError, match=r"The option category must be text, not \[3\]\."):
+        read("table", root, table="labels.csv", category=[3])
     with pytest.raises(CurateError, match=r"no column of labels\.csv is known as image"):
         (root / "labels.csv").write_text("picture,label\n")
         read("table", root, table="labels.csv")
     with pytest.raises(ValueError, match=r'ends in "\.ods"'):
         (root / "labels.ods").write_text("x")
         read("table", root, table="labels.ods")
+
+
+def test_a_category_that_is_a_number_is_a_name() -> None:
+    assert set(column(read("table", ROOT, category=4711)[0], "category").values()) == {"4711"}
 
 
 def test_only_a_settings_file_makes_the_layout(tmp_path: Path) -> None:
