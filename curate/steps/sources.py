@@ -152,7 +152,7 @@ def files_are_there(paths: DatasetPaths, name: str) -> bool:
 
 def _states(paths: DatasetPaths) -> dict[str, str]:
     """Size and time of every mask, copy and page, by its path from the dataset's folder."""
-    found = {}
+    found: dict[str, str] = {}
     for folder in (paths.masks, paths.media, paths.pages):
         if folder.is_dir():
             with os.scandir(folder) as entries:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from curate.quality import FIELDS as QUALITY
 from curate.store.dataset import load
 from curate.store.failures import database_errors
 from curate.store.fields import detector_fields, detectors_in, fiftyone
@@ -15,6 +16,7 @@ GROUPS = {
     "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"],
     "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
     "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
+    "QUALITY": list(QUALITY),
     "ORIGIN": [
         "source", "split", "part_id", "product", "lot", "panel", "station", "camera", "lighting",
         "captured_at", "site", "licence", "citation",
@@ -27,7 +29,8 @@ GROUPS = {
     "tags": ["tags"],
 }  # fmt: skip
 # the App puts the last two first unless they are named
-CLOSED = {"ORIGIN", "FILE", "EMPTY", "metadata", "tags"}
+CLOSED = {"QUALITY", "ORIGIN", "FILE", "EMPTY", "metadata", "tags"}
+OF_DATA = ("category: ", "check: ")  # saved views that come and go with the data
 
 
 @database_errors()
@@ -143,8 +146,11 @@ def _save_views(dataset: Any, detectors: list[str]) -> list[str]:
     views["decided"] = (decided, GREEN, "Latest verdict first")
     for category in dataset.distinct("category"):
         views[f"category: {category}"] = (ranked(F("category") == category), GREY, f"Images of {category}")
+    for code in dataset.distinct("findings"):
+        complained = ranked(F("findings").contains(code))
+        views[f"check: {code}"] = (complained, ORANGE, f"Images that {code} complains about")
     for name in dataset.list_saved_views():
-        if name.startswith("category: ") and name not in views:
+        if name.startswith(OF_DATA) and name not in views:
             dataset.delete_saved_view(name)
     for name, (view, colour, about) in views.items():
         dataset.save_view(name, view, description=about, color=colour, overwrite=True)

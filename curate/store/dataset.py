@@ -10,12 +10,13 @@ import pandas as pd
 
 from curate import verdicts
 from curate.errors import CurateError, Missing
+from curate.ground_truth import has_mask
 from curate.schema import load as contract
-from curate.store.documents import first_document, object_id, sample_document, sample_row
+from curate.store.documents import Folders, first_document, object_id, sample_document, sample_row
 from curate.store.failures import database_errors
-from curate.store.fields import declare, fiftyone, judgements
+from curate.store.fields import declare, declare_indexes, fiftyone, judgements, offer_copies
 from curate.store.verdicts import read_log
-from curate.tables import from_rows, to_rows
+from curate.tables import batches, from_rows, to_rows
 
 BATCH = 1000
 Progress = Callable[[int], None]
@@ -83,9 +84,11 @@ def _open(dataset_name: str) -> Any:
 @database_errors()
 def save_samples(
     dataset_name: str,
-    table: pd.DataFrame,
+    table: pd.DataFrame | Path,
     masks_folder: Path | None = None,
     *,
+    media_folder: Path | None = None,
+    stored: Path | None = None,
     remove_vanished: bool = False,
     progress: Progress = _silent,
 ) -> Saved:
@@ -96,8 +99,11 @@ def save_samples(
 
     Args:
         dataset_name: made when it does not exist.
-        table: after data_schemas/sample.json, one row per image.
+        table: after data_schemas/sample.json, one row per image; or its Parquet file, which is then read in
+            batches.
         masks_folder: canonical masks, <sample_id>.png.
+        media_folder: copies for the browser, <sample_id>-<checksum>.<suffix>.
+        stored: the Parquet file that the dataset holds now; rows that are the same in both are left alone.
         remove_vanished: also remove samples that the table lacks.
         progress: told the number of rows written.
 
@@ -108,29 +114,57 @@ def save_samples(
     dataset = _open(dataset_name)
     declare(dataset)
     collection = dataset._sample_collection
-    rows = to_rows(table)
-    checksums = {row["sample_id"]: row["sha256"] for row in rows}
+    folders = Folders(masks_folder, media_folder)
+    checksums = {row["sample_id"]: row["sha256"] for rows in _rows(table) for row in rows}
     held = verdicts.standing(read_log(dataset_name), checksums)
     outdated = dict.fromkeys(judgements(dataset))
     now = datetime.now(UTC)
-    n_new = 0
-    for batch in _batches(rows):
-        updates = []
-        replaced = _replaced(collection, batch)
-        for row in batch:
-            document = sample_document(row, masks_folder, held.get(row["sample_id"]))
+    before = _ids(collection)
+    same = _unchanged(stored, folders) if stored is not None and before else None
+    for rows in _rows(table):
+        changed = [row for row in rows if same is None or not (same(row) and row["sample_id"] in before)]
+        documents = []
+        replaced = _replaced(collection, changed) if before else set()
+        for row in changed:
+            document = sample_document(row, folders, held.get(row["sample_id"]))
             if row["sample_id"] in replaced:
                 document |= outdated
             document["last_modified_at"] = now
-            updates.append((row["sample_id"], document, first_document(row, dataset._doc.id, now)))
-        n_new += _write(collection, updates)
-        progress(len(batch))
-    present = set(collection.distinct("sample_id")) if len(rows) < 100_000 else _ids(collection)
-    vanished = tuple(sorted(present - {row["sample_id"] for row in rows}))
-    if remove_vanished and vanished:
-        collection.delete_many({"sample_id": {"$in": list(vanished)}})
+            documents.append((row["sample_id"], document, first_document(row, dataset._doc.id, now)))
+        _write(collection, documents, new=not before)
+        progress(len(rows))
+    declare_indexes(dataset)
+    vanished = tuple(sorted(before - checksums.keys()))
+    if remove_vanished:
+        for ids in _batches(list(vanished)):
+            collection.delete_many({"sample_id": {"$in": ids}})
+    offer_copies(dataset)
     _touch(dataset)
-    return Saved(n_new, len(rows) - n_new, vanished, remove_vanished)
+    n_new = len(checksums.keys() - before)
+    return Saved(n_new, len(checksums) - n_new, vanished, remove_vanished)
+
+
+def _rows(table: pd.DataFrame | Path) -> Iterator[list[Any]]:
+    yield from batches(table, BATCH) if isinstance(table, Path) else _batches(to_rows(table))
+
+
+def _unchanged(stored: Path, folders: Folders) -> Callable[[Any], bool]:
+    """Tells whether a row is the same in a table that was stored before, and no file was made for it."""
+    try:
+        prints = {row["sample_id"]: _print(row) for rows in batches(stored, BATCH) for row in rows}
+    except CurateError:
+        return lambda row: False
+
+    def same(row: Any) -> bool:
+        plain = not has_mask(row) and folders.view(row) == row["filepath"]
+        return plain and prints.get(row["sample_id"]) == _print(row)
+
+    return same
+
+
+def _print(row: Any) -> int:
+    """A number that differs for rows that differ, within one process."""
+    return hash(repr(sorted(row.items())))
 
 
 def _replaced(collection: Any, rows: list[Any]) -> set[str]:
@@ -151,15 +185,24 @@ def _batches(rows: list[Any]) -> Iterator[list[Any]]:
         yield rows[start : start + BATCH]
 
 
-def _write(collection: Any, updates: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> int:
-    """Update or insert documents by id; returns how many were new."""
-    from pymongo import UpdateOne
+def _write(collection: Any, documents: list[tuple[str, dict[str, Any], dict[str, Any]]], new: bool) -> None:
+    """Insert documents, or update those that are there.
 
-    operations = [
-        UpdateOne({"_id": object_id(known, "sample")}, {"$set": always, "$setOnInsert": once}, upsert=True)
-        for known, always, once in updates
+    Args:
+        new: nothing is there yet. Inserting is faster; a second run after a kill finds something and updates.
+    """
+    from pymongo import InsertOne, UpdateOne
+
+    operations: list[Any] = [
+        InsertOne({"_id": object_id(known, "sample"), **always, **once})
+        if new
+        else UpdateOne(
+            {"_id": object_id(known, "sample")}, {"$set": always, "$setOnInsert": once}, upsert=True
+        )
+        for known, always, once in documents
     ]
-    return int(collection.bulk_write(operations, ordered=False).upserted_count)
+    if operations:
+        collection.bulk_write(operations, ordered=False)
 
 
 def _touch(dataset: Any) -> None:

@@ -5,6 +5,7 @@ judge them. Ids follow from the sample's id, so that writing a row again changes
 """
 
 import hashlib
+import json
 import mimetypes
 from datetime import datetime
 from functools import cache
@@ -14,11 +15,11 @@ from typing import Any
 from bson import ObjectId
 
 from curate.schema import load
-from curate.store.fields import FLOATS, INTEGERS, STRINGS
+from curate.store.fields import FLOATS, INTEGERS, STRINGS, TRUTH, VIEW
 from curate.verdicts import EXTRA, Standing, fields, labelled
 
 Row = dict[str, Any]
-COMPUTED = {"label", "assigned_split", "verdict", "verdict_defect_type", "verdict_by"}
+COMPUTED = {"label", "assigned_split", "verdict", "verdict_defect_type", "verdict_by", VIEW, *TRUTH}
 COPIED = [name for name in (*STRINGS, *INTEGERS, *FLOATS) if name not in COMPUTED]
 
 
@@ -41,17 +42,41 @@ def sample_id_of(document_id: str) -> str:
     return document_id[:16]
 
 
-def sample_document(row: Row, masks_folder: Path | None, held: Standing | None) -> Row:
+class Folders:
+    """Which files the workspace made for the samples; the folders are listed once.
+
+    Args:
+        masks: holds <sample_id>.png for samples that have a mask; None = no masks.
+        media: holds <sample_id>-<checksum>.<suffix> for images that a browser cannot show; None = no copies.
+    """
+
+    def __init__(self, masks: Path | None = None, media: Path | None = None) -> None:
+        self._masks = {path.stem: path for path in masks.glob("*.png")} if masks else {}
+        self._media = {path.stem: path for path in media.glob("*-*.*")} if media else {}
+
+    def mask(self, sample_id: str) -> str | None:
+        """The mask of a sample."""
+        found = self._masks.get(sample_id)
+        return str(found) if found else None
+
+    def view(self, row: Row) -> str:
+        """What the browser shows of a sample: the copy that was made for it, else the image itself."""
+        found = self._media.get(f"{row['sample_id']}-{row['sha256'][:8]}")
+        return str(found) if found else str(row["filepath"])
+
+
+def sample_document(row: Row, folders: Folders, held: Standing | None) -> Row:
     """What a row sets in its sample's document.
 
     Args:
         row: after data_schemas/sample.json.
-        masks_folder: holds <sample_id>.png for samples that have a mask; None = no masks.
         held: the verdict that holds for this sample.
     """
     sample_id = row["sample_id"]
     document: Row = {name: row[name] for name in COPIED}
     document["filepath"] = row["filepath"]
+    document[VIEW] = folders.view(row)
+    document |= {name: _as_stored(row[name]) for name in TRUTH}
     document["_media_type"] = "image"
     document["metadata"] = {
         "_cls": "ImageMetadata",
@@ -68,7 +93,7 @@ def sample_document(row: Row, masks_folder: Path | None, held: Standing | None) 
         "label": row["label"],
         "defect_types": row["defect_types"],
     }
-    document["gt_mask"] = _segmentation(sample_id, masks_folder)
+    document["gt_mask"] = _segmentation(sample_id, folders.mask(sample_id))
     document["boxes"] = _detections(row)
     return document | verdict_document(row["label"], row["defect_types"], held)
 
@@ -94,15 +119,19 @@ def first_document(row: Row, dataset_id: ObjectId, now: datetime) -> Row:
     }
 
 
-def _segmentation(sample_id: str, masks_folder: Path | None) -> Row | None:
-    path = masks_folder / f"{sample_id}.png" if masks_folder else None
-    if path is None or not path.exists():
+def _as_stored(value: Any) -> str | None:
+    """Nested truth that only curate reads is one text: the App would list each of its parts as a field."""
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _segmentation(sample_id: str, path: str | None) -> Row | None:
+    if path is None:
         return None
     return {
         "_id": object_id(sample_id, "gt_mask"),
         "_cls": "Segmentation",
         "tags": [],
-        "mask_path": str(path),
+        "mask_path": path,
     }
 
 
@@ -137,5 +166,6 @@ def sample_row(document: Row) -> Row:
     row["boxes"] = boxes and [
         {"box_xyxy": found["box_xyxy"], "defect_type": found["label"]} for found in boxes["detections"]
     ]
+    row |= {name: text and json.loads(text) for name in TRUTH for text in [document.get(name)]}
     row["assigned_split"] = document.get("assigned_split")
     return row

@@ -9,11 +9,14 @@ from curate.schema import load
 
 STRINGS = [
     "sample_id", "relative_path", "sha256", "pixel_sha256", "source", "category", "label", "split",
-    "assigned_split", "part_id", "product", "lot", "panel", "station", "camera", "lighting", "captured_at",
-    "site", "licence", "citation", "gt_mask_path", "mask_rule", "verdict", "verdict_defect_type",
-    "verdict_by",
+    "assigned_split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
+    "camera", "lighting", "captured_at", "site", "operator", "machine_code", "licence", "citation",
+    "gt_mask_path", "mask_rule", "mask_kind", "mask_quality", "mask_channels", "shapes", "mask_classes",
+    "verdict", "verdict_defect_type", "verdict_by", "view_path",
 ]  # fmt: skip
-INTEGERS = ["bit_depth", "channels"]
+TRUTH = ["mask_channels", "shapes", "mask_classes"]  # nested in the table, one JSON text each in a document
+VIEW = "view_path"
+INTEGERS = ["bit_depth", "channels", "page"]
 FLOATS = ["um_per_px"]
 STRING_LISTS = ["defect_types", "findings"]
 INDEXED = [
@@ -26,6 +29,10 @@ DESCRIPTIONS = {
     "defect_types": "What holds now; the source's are in ground_truth.defect_types.",
     "ground_truth": "As the source delivered it.",
     "gt_mask": "Ground-truth mask, 255 on the defect.",
+    "view_path": "What the browser shows: the image, or a copy of it where a browser cannot show the image.",
+    "mask_channels": "Mask files of the single defects, as JSON.",
+    "shapes": "Outlines and run lengths of the source, as JSON.",
+    "mask_classes": "Values of the mask files with their meaning and pixels, as JSON.",
     "boxes": "Ground-truth boxes; box_xyxy is in pixels, half-open.",
     "assigned_split": "train, calibration or test, as curate split decided.",
     "findings": "Codes of the quality checks that complain about this image.",
@@ -43,7 +50,7 @@ def fiftyone(module: str = "") -> Any:
 
 
 def declare(dataset: Any) -> None:
-    """Give a dataset every field of the sample table that it lacks, its media type and its indexes."""
+    """Give a dataset every field of the sample table that it lacks, and its media type."""
     fo = fiftyone()
     if dataset.media_type is None:
         dataset.media_type = "image"
@@ -54,12 +61,26 @@ def declare(dataset: Any) -> None:
     if dataset.mask_targets.get("gt_mask") != MASK_TARGETS:
         dataset.mask_targets["gt_mask"] = MASK_TARGETS
         dataset.save()
-    indexes = dataset.get_index_information()
-    if "sample_id" not in indexes:
+    if "sample_id" not in dataset.get_index_information():
         dataset.create_index("sample_id", unique=True)
+
+
+def declare_indexes(dataset: Any) -> None:
+    """Give a dataset the indexes that it lacks; on a new one after its samples are in, which is faster."""
+    indexes = dataset.get_index_information()
     for name in INDEXED:
         if name not in indexes:
             dataset.create_index(name)
+
+
+def offer_copies(dataset: Any) -> None:
+    """Let the App show copies instead of images that a browser cannot show, where there are any."""
+    differs = {"$expr": {"$ne": [f"${VIEW}", "$filepath"]}}
+    if dataset._sample_collection.find_one(differs, {"_id": 1}) is not None:
+        dataset.app_config.media_fields = ["filepath", VIEW]
+        dataset.app_config.grid_media_field = VIEW
+        dataset.app_config.modal_media_field = VIEW
+        dataset.save()
 
 
 def _kinds(fo: Any) -> dict[str, dict[str, Any]]:

@@ -74,3 +74,14 @@ def socket_folder(home: Path, runtime_dir: Path | None = None) -> Path:
     if base and os.access(base, os.W_OK) and len(os.fsencode(base)) < LONGEST_SOCKET_PATH - 40:
         return private_folder(Path(base) / f"curate-{digest}")
     return private_folder(Path("/tmp") / f"curate-{os.getuid()}-{digest}")
+
+
+def identity(home: Path) -> str | None:
+    """What tells the workspace's database from one made anew; None without one, and for one elsewhere."""
+    if os.environ.get("CURATE_DATABASE_URI"):
+        return None
+    try:
+        state = (home / "db" / "WiredTiger").stat()
+    except OSError:
+        return None
+    return f"{state.st_ino} {state.st_mtime_ns}"
