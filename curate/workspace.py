@@ -69,6 +69,11 @@ class DatasetPaths:
         return self.root / "findings.parquet"
 
     @property
+    def quality(self) -> Path:
+        """Numbers about each image, of the last checks."""
+        return self.root / "quality.parquet"
+
+    @property
     def fixes(self) -> Path:
         """What `curate check --fix` mended, one JSON line each."""
         return self.root / "fixes.jsonl"

@@ -1,14 +1,15 @@
 """Step: runs the quality checks over the sample table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate import tables, verdicts
 from curate.checks import CHECKS, Evidence
 from curate.errors import CurateError, StorageFull
-from curate.faults import to_rows
+from curate.faults import SEVERITIES, to_rows
 from curate.files import fingerprint, read_json
+from curate.quality import numbers
 from curate.registry import lookup
 from curate.steps import labels
 from curate.steps.joined import masks_digest
@@ -34,7 +35,7 @@ def run(context: Context, names: Sequence[str] | None = None) -> dict[str, Any]:
     """
     paths = context.paths
     chosen = _known(names or list(CHECKS))
-    inputs = {
+    inputs: dict[str, Any] = {
         "checks": chosen,
         "samples": digest(paths.samples),
         "faults": digest(paths.faults),
@@ -45,18 +46,22 @@ def run(context: Context, names: Sequence[str] | None = None) -> dict[str, Any]:
         "verdicts": labels.digest(context),
         "files": _files_now(context),
     }
-    earlier = done_before(paths, "check", inputs, [paths.findings])
+    outputs = [paths.findings, paths.quality]
+    earlier = done_before(paths, "check", inputs, outputs)
     if earlier is not None:
         return earlier
-    result, failed = _look(context, chosen)
+    evidence, lacking = evidence_for(context, chosen)
+    result = _look(evidence, lacking, chosen)
     tables.write(tables.from_rows(result["findings"], COLUMNS), paths.findings)
-    # what failed is tried again the next time
-    return finish(paths, "check", inputs | ({"failed": failed} if failed else {}), [paths.findings], result)
+    tables.write(numbers(evidence, result["findings"]), paths.quality)
+    if failed := {part: reason for part, reason in lacking.items() if part in COSTLY}:
+        inputs["failed"] = failed  # so it is tried again the next time
+    return finish(paths, "check", inputs, outputs, result)
 
 
 def only(context: Context, names: Sequence[str]) -> dict[str, Any]:
     """Run some checks and store nothing, so that the findings of the others stay; else as run."""
-    return _look(context, _known(names))[0]
+    return _look(*evidence_for(context, _known(names)), names)
 
 
 def chosen(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[str] | None:
@@ -96,9 +101,8 @@ def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict
     return evidence, lacking
 
 
-def _look(context: Context, names: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The result of run, and why costly parts of the evidence could not be made (part -> reason)."""
-    evidence, lacking = evidence_for(context, names)
+def _look(evidence: Evidence, lacking: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
+    """The result of run."""
     rows, not_run = [], {}
     for name in names:
         if reasons := [lacking[need] for need in _needs(name) if need in lacking]:
@@ -106,18 +110,15 @@ def _look(context: Context, names: list[str]) -> tuple[dict[str, Any], dict[str,
             continue
         found = lookup(CHECKS, name, "check").run(evidence)
         rows += [{"check": name, **row} for row in to_rows(found)]
-    counts = {
-        f"n_{kind}s": sum(row["severity"] == kind for row in rows) for kind in ("error", "warning", "note")
-    }
-    result = {
+    severities = [row["severity"] for row in rows]
+    return {
         "findings": rows,
-        **counts,
+        **{f"n_{kind}s": severities.count(kind) for kind in SEVERITIES},
         "n_images": len(evidence.samples),
         "checks": [name for name in names if name not in not_run],
         "not_run": not_run,
         "split": _divided(evidence),
     }
-    return result, {part: reason for part, reason in lacking.items() if part in COSTLY}
 
 
 def _measured(context: Context, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -131,7 +132,7 @@ def _measured(context: Context, parts: Sequence[str]) -> tuple[dict[str, Any], d
             made[part] = statistics.evidence(context, [part])[part]
         except StorageFull:
             raise
-        except CurateError as error:
+        except (CurateError, FileNotFoundError) as error:  # the latter: weights that are not installed
             failed[part] = str(error)
     return made, failed
 
