@@ -41,8 +41,8 @@ def masks_by_name(
 def labelled(rows: list[dict[str, Any]], faults: list[Fault]) -> list[dict[str, Any]]:
     """Rows with the label that their mask gives; decodes every mask.
 
-    Only anomalous rows keep their mask. The label is unknown without a mask, and with one that cannot be
-    read, has another size than the image or is claimed by several images; those three are reported here.
+    The label is unknown without a mask, and with one that cannot be read, has another size than the image or
+    is claimed by several images; those three are reported here, and such a mask is taken from the row.
 
     Args:
         rows: with gt_mask_path and mask_rule, where the image has a mask.
@@ -58,7 +58,7 @@ def labelled(rows: list[dict[str, Any]], faults: list[Fault]) -> list[dict[str, 
         if isinstance(outcome, Fault):
             faults.append(outcome)
         label = "unknown" if isinstance(outcome, Fault) else outcome
-        without = {} if label == "anomalous" else dict.fromkeys(MASK_COLUMNS)
+        without = dict.fromkeys(MASK_COLUMNS) if label == "unknown" else {}
         judged.append(row | {"label": label} | without)
     return judged
 

@@ -27,7 +27,7 @@ class Listed:
         split: None when the image is listed in several.
         label: "unknown" when the entry does not say, or entries contradict each other.
         code: anomaly_class of an anomalous image.
-        mask: relative path; None for other images.
+        mask: relative path; a normal image may have one by mistake, or by noise that is meant.
         file: the list file.
         where: place in it.
     """
@@ -57,9 +57,10 @@ class _Block:
     images: str
     content: dict[str, Any]
 
-    def bases(self, category: str) -> list[str]:
-        inner = (category, self.prefix, f"{category}/{category}", "")
-        return list(dict.fromkeys("/".join(part for part in (self.images, name) if part) for name in inner))
+    def bases(self, category: str) -> Iterator[str]:
+        """Folders that the paths of an entry may start from, the usual one first."""
+        for inner in (category, self.prefix, f"{category}/{category}", ""):
+            yield "/".join(part for part in (self.images, inner) if part)
 
 
 def read_lists(tree: Tree, files: Iterable[str], images: str, faults: list[Fault]) -> dict[str, Listed]:
@@ -167,22 +168,18 @@ def _add_mask(
     tree: Tree, block: _Block, image: str, named: object, found: Listed, faults: list[Fault]
 ) -> None:
     mask = _located(tree, block, found.category, named) if named else None
-    if found.label == "anomalous":
-        if mask and is_image(mask) and mask != image:
-            found.mask = mask
-        elif leaves(named):
+    if found.label != "unknown" and mask and is_image(mask) and mask != image:
+        found.mask = mask
+    if found.label == "normal" and named:
+        message = f"{found.source}: {image} is {block.normal}, but has a mask; the label is kept."
+        remedy = "Look at the image, and correct the list."
+        faults.append(Fault("label_conflict", "warning", image, message, remedy))
+    elif found.label == "anomalous" and found.mask is None:
+        if leaves(named):
             faults.append(missing_image(found.file, found.where, named))
         else:
-            faults.append(
-                missing_mask(image, [shown(str(named)[:200]) if named else "a mask_path in the list"])
-            )
-    elif named and found.label == "normal":
-        message = (
-            f"{found.source}: {image} is {block.normal}, but has a mask; the label is kept, without mask."
-        )
-        faults.append(
-            Fault("label_conflict", "warning", image, message, "Look at the image; correct the list.")
-        )
+            wanted = shown(str(named)[:200]) if named else "a mask_path in the list"
+            faults.append(missing_mask(image, [wanted]))
 
 
 def _merge(image: str, first: Listed, again: Listed, faults: list[Fault]) -> None:

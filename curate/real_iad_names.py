@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from curate.readings import stem
-
 NAME = re.compile(
     r".*?_+(?P<number>\d+)_(?P<state>OK|NG(?:_[A-Za-z]+)*)_C(?P<view>\d+)(?:_(?P<time>\d{14}))?(?:_.*)?"
 )
@@ -48,12 +46,12 @@ def view(path: str) -> View:
     >>> view("usb/OK/S0003/a.jpg")
     View(state='OK', number='0003', camera=None, captured_at=None)
     """
-    *folders, _ = path.split("/")
-    named = NAME.fullmatch(stem(path))
+    *folders, name = path.split("/")
+    named = NAME.fullmatch(name.rpartition(".")[0])
     state, number = (named["state"], named["number"]) if named else (None, None)
-    if above := [at for at, name in enumerate(folders) if name in ("OK", "NG")]:
+    if above := [at for at, folder in enumerate(folders) if folder in ("OK", "NG")]:
         below = folders[above[-1] + 1 :]
-        state = "_".join([folders[above[-1]], *(name for name in below if not SAMPLE.fullmatch(name))])
+        state = "_".join([folders[above[-1]], *(folder for folder in below if not SAMPLE.fullmatch(folder))])
         number = next((match[1] for match in map(SAMPLE.fullmatch, below) if match), number)
     camera = f"C{named['view']}" if named else None
     return View(state, number, camera, _time(named["time"]) if named else None)

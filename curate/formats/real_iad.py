@@ -29,7 +29,6 @@ from curate.faults import Fault, shown
 from curate.images import is_image
 from curate.readings import (
     absolute,
-    images,
     leftovers,
     not_an_image,
     orphan_mask,
@@ -39,7 +38,7 @@ from curate.readings import (
     without_shared_masks,
 )
 from curate.real_iad_lists import Listed, read_lists
-from curate.real_iad_names import CODES, defect_type, masks, view
+from curate.real_iad_names import CODES, View, defect_type, masks, view
 from curate.walking import Tree, is_folder, walk
 
 IMAGES = ("realiad_raw", "realiad_1024", "realiad_512", "realiad_256")
@@ -98,8 +97,7 @@ def read(root: Path, json: str | None = None, resolution: str | int | None = Non
 
 def _images_folder(tree: Tree, resolution: str | int | None, faults: list[Fault]) -> str:
     """The folder of the categories; "" when the root is it."""
-    with_images = {path.split("/", 1)[0] for path in images(tree.files)}
-    present = [name for name in IMAGES if name in with_images]
+    present = [name for name in IMAGES if any(is_image(path) for path in tree.below(name))]
     chosen = present[0] if present else ""
     if resolution is not None:
         chosen = f"realiad_{str(resolution).removeprefix('realiad_')}"
@@ -146,13 +144,13 @@ def _list_files(tree: Tree, json: str | None, faults: list[Fault]) -> list[str]:
 def _row(
     tree: Tree,
     path: str,
+    seen: View,
     category: str,
     label: str,
     faults: list[Fault],
     code: str | None = None,
     mask: str | None = None,
 ) -> dict[str, Any]:
-    seen = view(path)
     known: dict[str, Any] = {
         **KNOWN,
         "category": category,
@@ -174,11 +172,11 @@ def _row(
 
 
 def _listed_row(tree: Tree, path: str, entry: Listed, faults: list[Fault]) -> dict[str, Any]:
-    state = view(path).state
-    if entry.code and state not in (None, "NG", f"NG_{entry.code}"):
-        message = f"{path} is {entry.code} in {entry.source}, but lies with {state}; the list counts."
+    seen = view(path)
+    if entry.code and seen.state not in (None, "NG", f"NG_{entry.code}"):
+        message = f"{path} is {entry.code} in {entry.source}, but lies with {seen.state}; the list counts."
         faults.append(Fault("label_conflict", "warning", path, message, "Look at the image; correct one."))
-    found = _row(tree, path, entry.category, entry.label, faults, entry.code, entry.mask)
+    found = _row(tree, path, seen, entry.category, entry.label, faults, entry.code, entry.mask)
     return found | {"split": entry.split}
 
 
@@ -192,7 +190,7 @@ def _not_listed(
         if not path.startswith(prefix):
             continue
         category, slash, _ = path[len(prefix) :].partition("/")
-        if not is_image(path):
+        if path not in listed and not is_image(path):
             if prefix or (slash and not LISTS.fullmatch(category)):
                 faults.append(not_an_image(path))
         elif slash:
@@ -226,16 +224,16 @@ def _rows_by_folder(
 ) -> Iterator[dict[str, Any]]:
     mask_of = {image: mask for mask, image in pairs.items() if image}
     for path in paths:
-        state = view(path).state
+        seen = view(path)
         mask = mask_of.get(path)
-        if path in pairs or state is None:
+        if path in pairs or seen.state is None:
             continue
-        if state == "OK":
-            yield _row(tree, path, category, "normal", faults)
+        if seen.state == "OK":
+            yield _row(tree, path, seen, category, "normal", faults, mask=mask)
         elif mask:
-            yield _row(tree, path, category, "anomalous", faults, state[3:], mask)
+            yield _row(tree, path, seen, category, "anomalous", faults, seen.state[3:], mask)
         else:
-            yield _row(tree, path, category, "unknown", faults)
+            yield _row(tree, path, seen, category, "unknown", faults)
     faults += [_unnamed(mask, image) for mask, image in pairs.items() if image is None]
 
 

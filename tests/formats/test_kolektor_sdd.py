@@ -18,10 +18,10 @@ def test_labels_come_from_the_masks_and_parts_from_the_folders() -> None:
     assert faults == []
     told = ("label", "part_id", "position", "split", "mask_kind")
     assert {path: tuple(row[name] for name in told) for path, row in rows.items()} == {
-        "kos01/Part0.jpg": ("normal", "kos01", "Part0", None, None),
+        "kos01/Part0.jpg": ("normal", "kos01", "Part0", None, "binary"),
         "kos01/Part1.jpg": ("anomalous", "kos01", "Part1", None, "binary"),
         "kos02/Part0.jpg": ("anomalous", "kos02", "Part0", None, "binary"),
-        "kos02/Part1.jpg": ("normal", "kos02", "Part1", None, None),
+        "kos02/Part1.jpg": ("normal", "kos02", "Part1", None, "binary"),
     }
 
 
@@ -32,15 +32,12 @@ def test_a_mask_of_value_one_counts() -> None:
     assert region.box_xyxy == (50, 40, 59, 44) and region.area_px == 4 * 9
 
 
-def test_only_anomalous_images_keep_their_mask_and_boxes_are_weak() -> None:
+def test_masks_stay_with_their_images_and_boxes_are_weak() -> None:
     rows, _ = read("kolektor_sdd", ROOT, boxes=True)
-    assert {path: (row["gt_mask_path"] is None, row["mask_quality"]) for path, row in rows.items()} == {
-        "kos01/Part0.jpg": (True, None),
-        "kos01/Part1.jpg": (False, "weak"),
-        "kos02/Part0.jpg": (False, "weak"),
-        "kos02/Part1.jpg": (True, None),
-    }
-    assert set(column(read("kolektor_sdd", ROOT)[0], "mask_quality").values()) == {None}
+    assert set(column(rows, "mask_quality").values()) == {"weak"}
+    rows, _ = read("kolektor_sdd", ROOT)
+    assert set(column(rows, "mask_quality").values()) == {None}
+    assert all(row["gt_mask_path"].endswith(f"{path[:-4]}_label.bmp") for path, row in rows.items())
 
 
 def test_detect_wants_a_mask(tmp_path: Path) -> None:
@@ -67,7 +64,7 @@ def test_masks_that_are_no_use_leave_the_label_unknown(tmp_path: Path) -> None:
         "kos02/Part0.jpg": "unknown",
         "kos02/Part1.jpg": "normal",
     }
-    assert {row["gt_mask_path"] for row in rows.values()} == {None}
+    assert [path for path, row in rows.items() if row["gt_mask_path"]] == ["kos02/Part1.jpg"]
     assert "is empty (0 bytes); the label is unknown" in faults[0].message
     assert "Looked for kos01/Part1_label.bmp" in faults[1].message
 

@@ -15,9 +15,9 @@ def test_labels_come_from_the_masks_and_train_keeps_its_anomalous_images() -> No
     assert faults == []
     told = ("label", "split", "part_id", "mask_kind")
     assert {path: tuple(row[name] for name in told) for path, row in rows.items()} == {
-        "test/20000.png": ("normal", "test", None, None),
+        "test/20000.png": ("normal", "test", None, "binary"),
         "test/20005.png": ("anomalous", "test", None, "binary"),
-        "train/10000.png": ("normal", "train", None, None),
+        "train/10000.png": ("normal", "train", None, "binary"),
         "train/10301.png": ("anomalous", "train", None, "binary"),
     }
     row = rows["train/10301.png"]
