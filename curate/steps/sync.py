@@ -8,15 +8,19 @@ was replaced, dataset.save_samples empties them.
 from collections.abc import Callable, Collection, Mapping
 
 from curate import __version__, tables
-from curate.files import fingerprint, read_json
+from curate.errors import CurateError
+from curate.files import fingerprint, read_json, write_bytes, write_json
 from curate.progress import bar
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
+from curate.store.places import identity
 
 __all__ = ["digest", "everything"]
 
 Part = tuple[str, Callable[[], None]]
 OUTDATED = "outdated"
+NOTE = "stored.json"
+STORED = "stored.parquet"  # the sample table as the database has it, to write only what differs
 
 
 def everything(context: Context) -> None:
@@ -34,7 +38,7 @@ def everything(context: Context) -> None:
     paths = context.paths
     with connect(context.workspace.home), alone(context, STORE):
         held = marks.read(paths.name)
-        wanted = _wanted(context)
+        wanted = _wanted(context, held.get("samples"))
         _clear_vanished(context, [part for part in held if part not in wanted])
         for part, (checksum, store) in wanted.items():
             if held.get(part) != checksum:
@@ -42,6 +46,7 @@ def everything(context: Context) -> None:
                 marks.write(paths.name, part, checksum)
         verdicts.reconcile(paths.name, paths.verdicts)
         _sweep(context, wanted)
+    write_json(paths.root / NOTE, _note(context))
 
 
 def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
@@ -70,30 +75,27 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
             marks.remove(context.paths.name, part)
 
 
-def _wanted(context: Context) -> dict[str, Part]:
-    """Part -> checksum of what it should hold, and how to store it; in the order of storing."""
-    from curate.store import dataset
-    from curate.store.appearance import arrange
-    from curate.store.quality import save_quality
+def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
+    """Part -> checksum of what it should hold, and how to store it; in the order of storing.
 
+    Args:
+        stored: checksum of the sample table that the dataset holds.
+    """
     paths = context.paths
     samples = digest(paths.samples)
-    parts: dict[str, Part] = {"samples": (samples, lambda: _samples(context))}
+    parts: dict[str, Part] = {"samples": (samples, lambda: _samples(context, stored))}
     if as_made(paths, "split", paths.split):
         parts["split"] = (
             fingerprint([samples, digest(paths.split)]),
-            lambda: _discard(dataset.save_split(paths.name, tables.read(paths.split))),
+            lambda: _split(context),
         )
     if as_made(paths, "check", paths.findings):
         parts["findings"] = (
             fingerprint([samples, digest(paths.findings)]),
-            lambda: _discard(dataset.save_findings(paths.name, tables.read(paths.findings))),
+            lambda: _findings(context),
         )
     if as_made(paths, "check", paths.quality):
-        parts["quality"] = (
-            fingerprint([samples, digest(paths.quality)]),
-            lambda: _discard(save_quality(paths.name, tables.read(paths.quality))),
-        )
+        parts["quality"] = (fingerprint([samples, digest(paths.quality)]), lambda: _quality(context))
     for folder in sorted(paths.detector("x").parent.glob("*/predictions.parquet")):
         name = folder.parent.name
         if as_made(paths, f"score-{name}", folder):
@@ -106,8 +108,30 @@ def _wanted(context: Context) -> dict[str, Part]:
         held = fingerprint([checksums, digest(paths.threshold)])
         parts["threshold"] = (held, lambda: _threshold(context)) if current else _outdated(held)
     everything = [__version__, *((name, part[0]) for name, part in parts.items())]
-    parts["appearance"] = (fingerprint(everything), lambda: _discard(arrange(paths.name)))
+    parts["appearance"] = (fingerprint(everything), lambda: _appearance(context))
     return parts
+
+
+def is_current(context: Context) -> bool:
+    """Whether the dataset holds all that the files say, told without a database: from what was noted last.
+
+    A database that was lost, or one of somebody else's that may have been altered, counts as not current.
+    """
+    try:
+        noted = read_json(context.paths.root / NOTE)
+    except CurateError:
+        return False
+    return bool(noted == _note(context) and noted["database"])
+
+
+def _note(context: Context) -> dict[str, str | None]:
+    """What a dataset should hold now, the verdicts, and which database of the workspace it is in."""
+    wanted = {part: checksum for part, (checksum, _) in _wanted(context, None).items()}
+    return {
+        "wanted": fingerprint(wanted),
+        "verdicts": digest(context.paths.verdicts),
+        "database": identity(context.workspace.home),
+    }
 
 
 def _made_of_these(context: Context, step: str, images: str) -> bool:
@@ -130,18 +154,46 @@ def _fits_its_scores(context: Context, parts: Collection[str]) -> bool:
     return f"detector {name}" in parts and bool(made_of.get("predictions") == digest(predictions))
 
 
-def _discard(value: object) -> None:
-    """Turn a storing function's count into nothing."""
+def _split(context: Context) -> None:
+    from curate.store.dataset import save_split
+
+    save_split(context.paths.name, tables.read(context.paths.split))
 
 
-def _samples(context: Context) -> None:
+def _findings(context: Context) -> None:
+    from curate.store.dataset import save_findings
+
+    save_findings(context.paths.name, tables.read(context.paths.findings))
+
+
+def _quality(context: Context) -> None:
+    from curate.store.quality import save_quality
+
+    save_quality(context.paths.name, tables.read(context.paths.quality))
+
+
+def _appearance(context: Context) -> None:
+    from curate.store.appearance import arrange
+
+    arrange(context.paths.name)
+
+
+def _samples(context: Context, held: str | None) -> None:
     from curate.store import dataset
 
-    table = tables.read(context.paths.samples)
-    with bar("storing", len(table)) as advance:
+    paths = context.paths
+    stored = paths.root / STORED
+    with bar("storing", tables.n_rows(paths.samples)) as advance:
         dataset.save_samples(
-            context.paths.name, table, context.paths.masks, remove_vanished=True, progress=advance
+            paths.name,
+            paths.samples,
+            paths.masks,
+            media_folder=paths.media,
+            stored=stored if held == digest(stored) else None,
+            remove_vanished=True,
+            progress=advance,
         )
+    write_bytes(stored, paths.samples.read_bytes())
 
 
 def _storing(context: Context, detector: str) -> Callable[[], None]:
