@@ -89,7 +89,7 @@ def read(root: Path, json: str | None = None, resolution: str | int | None = Non
     if noisy:
         message = f"{len(noisy)} training images are anomalous by the list, the first is {noisy[0]}."
         remedy = "Leave it so to study training with noise, else read the list realiad_jsons."
-        faults.append(Fault("anomalous_in_train", "warning", "", message, remedy))
+        faults.append(Fault("anomalous_in_train", "note", "", message, remedy))
     faults += _unknown_codes(rows)
     rows = without_shared_masks(rows, faults)
     return table(rows, [*faults, *leftovers(tree, rows, faults)])
@@ -110,7 +110,7 @@ def _images_folder(tree: Tree, resolution: str | int | None, faults: list[Fault]
             remedy = (
                 f'Choose it with the option resolution = "{name.removeprefix("realiad_")}", or leave it so.'
             )
-            faults.append(Fault("other_resolution", "warning", name, message, remedy))
+            faults.append(Fault("other_resolution", "note", name, message, remedy))
     for name in tree.subfolders("") if chosen else ():
         if name not in IMAGES and not LISTS.fullmatch(name):
             faults.append(unknown_folder(name, f"{chosen} and {DEFAULT_LIST}"))
