@@ -101,10 +101,10 @@ def test_contradictions_keep_the_lists_label(tmp_path: Path) -> None:
     change(root, train=train, test=test)
     rows, faults = read("real_iad", root)
     assert codes(faults) == [
-        ("anomalous_in_train", ""),
         ("unlisted_mask", f"{IMAGES}/audiojack/{PIT}_mask.png"),
         ("label_conflict", f"{IMAGES}/audiojack/{BENT}.jpg"),
         ("label_conflict", f"{IMAGES}/audiojack/{FIRST}.jpg"),
+        ("anomalous_in_train", ""),
     ]
     assert audiojack(rows, FIRST)["defect_types"] == ["HS_scratch"]
     assert audiojack(rows, BENT)["label"] == "normal"
@@ -190,6 +190,7 @@ def test_nothing_in_a_list_is_trusted(tmp_path: Path) -> None:
         b'{"meta": {}}',
         b'{"a": \xe9}',
         b"{} {}",
+        b'{"test": ["\\ud800"]}',
     ],
 )
 def test_a_list_that_is_none_is_reported_and_folders_tell_the_labels(tmp_path: Path, content: bytes) -> None:
