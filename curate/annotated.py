@@ -267,7 +267,8 @@ def finished(
 
 def _contradictions(path: str, entry: Found) -> Iterator[Fault]:
     if entry.clean and entry.defective:
-        message = f"{path} is said to be normal, but has the defects {', '.join(sorted(entry.types))}."
+        defects = f"the defects {', '.join(sorted(entry.types))}" if entry.types else "a defect"
+        message = f"{path} is said to be normal, and to have {defects}."
         remedy = "It counts as anomalous; remove what is wrong."
         yield Fault("label_conflict", "warning", path, message, remedy)
     if len(entry.splits) > 1:

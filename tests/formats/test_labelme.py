@@ -196,7 +196,9 @@ def test_flags_and_labels_may_say_normal(
 def test_a_flag_good_beside_a_defect_is_a_conflict(tmp_path: Path) -> None:
     row, faults = one(tmp_path, [shape()], flags={"good": True})
     assert row["label"] == "anomalous"
-    assert messages(faults, "label_conflict") == ["a.png is said to be normal, but has the defects scratch."]
+    assert messages(faults, "label_conflict") == [
+        "a.png is said to be normal, and to have the defects scratch."
+    ]
 
 
 def test_a_picture_of_another_size_keeps_its_label_but_not_the_outlines(tmp_path: Path) -> None:

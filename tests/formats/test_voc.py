@@ -9,6 +9,8 @@ from PIL import Image
 from curate import ground_truth
 from curate.faults import Fault
 from curate.formats.voc import detect
+from curate.ingest import build_table, write_masks
+from curate.masks import read_mask
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
 ROOT = GOLDEN / "voc"
@@ -74,6 +76,15 @@ def test_a_mask_is_read_by_its_palette_indices_without_the_void_border() -> None
     expected = np.zeros((48, 64), bool)
     expected[9:15, 11:21] = expected[40:43, 3:7] = True
     np.testing.assert_array_equal(truth.mask, expected)
+
+
+def test_ingest_writes_the_mask_without_the_void_border(tmp_path: Path) -> None:
+    table, _ = build_table(ROOT)
+    assert write_masks(table, tmp_path) == []
+    (written,) = tmp_path.glob("*.png")
+    sample = table[table["mask_kind"] == "classes"].iloc[0]
+    assert written.stem == sample["sample_id"]
+    assert read_mask(written).sum() == 12 + 60
 
 
 @pytest.mark.parametrize(
