@@ -44,6 +44,7 @@ class Recipe:
     sources: list[Source]
     seed: int = 0
     stop_on: str = "error"
+    gate: Path | None = None
     checks: list[str] | None = None
     split_policy: str = "auto"
     split_group: str = "part_id"
@@ -161,6 +162,7 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
             for s in content["sources"]
         ],
         stop_on=checks.get("stop_on", "error"),
+        gate=resolve(checks["gate"]) if "gate" in checks else None,
         checks=checks.get("names"),
         split_policy=split.get("policy", "auto"),
         split_group=split.get("group", "part_id"),

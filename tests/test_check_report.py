@@ -1,6 +1,7 @@
 """The report is one file that loads nothing, escapes what it tells, stays small, and is always the same."""
 
 import base64
+import csv
 import io
 import re
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from PIL import Image
 from curate import check_report
 from curate.check_report import Report, render
 from curate.gate import Limit
+from curate.steps.check_outputs import write_table
 from curate.tables import to_rows
 from curate.thumbnails import thumbnail
 from tests.helpers.tables import row, table
@@ -196,3 +198,11 @@ def test_pictures_in_the_page_are_whole_jpegs(picture: dict[str, Any], tmp_path:
     text = render(report(finding("a.png")), [picture], tmp_path / "masks")
     (data,) = re.findall(r"data:image/jpeg;base64,([^\"]+)", text)
     assert opened(base64.b64decode(data)).shape == (144, 192, 3)
+
+
+def test_a_table_for_spreadsheets_has_no_formula_and_keeps_every_letter(tmp_path: Path) -> None:
+    path = tmp_path / "findings.csv"
+    write_table([finding("=HYPERLINK(1).png", "specks", "note", "-1.png", "névé;日本.png")], path)
+    ((_, *cells),) = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))[1:]
+    assert cells[2:4] == ["'=HYPERLINK(1).png", "'=HYPERLINK(1).png has specks."]
+    assert cells[5] == "'-1.png; névé;日本.png"

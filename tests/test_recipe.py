@@ -26,11 +26,14 @@ def test_defaults_make_a_runnable_recipe(tmp_path: Path) -> None:
 
 
 def test_relative_paths_start_at_the_recipe(tmp_path: Path) -> None:
-    text = 'name = "t"\n[[sources]]\npath = "../raw"\n[[exports]]\nout = "out"\n'
+    text = (
+        'name = "t"\n[[sources]]\npath = "../raw"\n[[exports]]\nout = "out"\n[checks]\ngate = "gate.toml"\n'
+    )
     (tmp_path / "deep").mkdir()
     recipe = load(write(tmp_path / "deep", text))
     assert recipe.sources[0].path.resolve() == (tmp_path / "raw").resolve()
     assert recipe.exports[0].out == tmp_path / "deep" / "out"
+    assert recipe.gate == tmp_path / "deep" / "gate.toml"
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:

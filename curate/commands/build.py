@@ -49,7 +49,8 @@ def lines(content: dict[str, Any]) -> str:
     for source in content["sources"]:
         out.append(f'{source["n_images"]} images from source "{source["source"]}", layout {source["format"]}')
     checked = content["check"]
-    out.append(f"checks: {checked['n_errors']} errors, {checked['n_warnings']} warnings")
+    counts = ", ".join(f"{checked[f'n_{kind}']} {kind}" for kind in ("errors", "warnings", "notes"))
+    out.append(f"checks: {counts}")
     out += _counted(checked["findings"])
     out += ["", split.lines(content["split"]), ""]
     for scored in content["score"]:
@@ -77,4 +78,7 @@ def _counted(findings: list[dict[str, Any]]) -> list[str]:
     by_code: dict[str, list[str]] = {}
     for row in findings:
         by_code.setdefault(row["code"], []).append(row["relative_path"])
-    return [f"  {code}: {len(files)}, e.g. {files[0]}" for code, files in sorted(by_code.items())]
+    return [
+        f"  {code}: {len(files)}{f', e.g. {files[0]}' if files[0] else ''}"
+        for code, files in sorted(by_code.items())
+    ]

@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from curate import tables
+from curate import gate
 from curate.errors import CurateError, listed
+from curate.faults import SEVERITIES
 from curate.files import sha256_file
 from curate.recipe import Recipe
 from curate.splits import Fractions
@@ -28,11 +29,12 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
         dataset, one entry per step with its result, and seconds (step -> seconds spent now).
 
     Raises:
-        Stopped: the checks found faults that the recipe's `stop_on` does not tolerate.
+        Stopped: the checks found faults that the recipe's gate, or its `stop_on`, does not tolerate.
         CurateError: a step failed; what was finished before is kept.
     """
     clock = _Clock(context)
     _check_sources(recipe)
+    limits = gate.load(recipe.gate) if recipe.gate else None
     taken = [clock("ingest", ingest.run, context, source, True, rehash) for source in recipe.sources]
     sources.retire(context, {one["source"] for one in taken})
     clock("page", sync.everything, context)
@@ -47,7 +49,7 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
     )
     checked = clock("check", check.run, context, recipe.checks)
     clock("page", sync.everything, context)
-    _stop_if_bad(context, checked, recipe.stop_on)
+    _stop_if_bad(context, checked, recipe.stop_on, limits)
     scored = []
     for settings in recipe.detectors:
         config = {key: value for key, value in settings.items() if key != "name"}
@@ -90,20 +92,29 @@ def _check_sources(recipe: Recipe) -> None:
         )
 
 
-def _stop_if_bad(context: Context, checked: dict[str, Any], stop_on: str) -> None:
+def _stop_if_bad(
+    context: Context, checked: dict[str, Any], stop_on: str, limits: dict[str, Any] | None
+) -> None:
     from curate.wording import faults
 
-    bad = checked["n_errors"] if stop_on == "error" else checked["n_errors"] + checked["n_warnings"]
-    if stop_on == "never" or not bad:
-        return
-    told = tables.to_rows(tables.read(context.paths.findings))
+    if limits is not None:
+        judged = gate.judge_result(limits, checked)
+        if all(limit.ok for limit in judged):
+            return
+        rule, told = "its gate is not kept", gate.lines(judged)
+    else:
+        tolerated = {"error": ("warning", "note"), "warning": ("note",), "never": SEVERITIES}[stop_on]
+        if all(row["severity"] in tolerated for row in checked["findings"]):
+            return
+        rule, told = f'the recipe says stop_on = "{stop_on}"', []
+    counts = f"{checked['n_errors']} errors and {checked['n_warnings']} warnings"
     raise Stopped(
         "\n".join(
             [
-                f'Stopped: the checks of "{context.paths.name}" found {checked["n_errors"]} errors and '
-                f'{checked["n_warnings"]} warnings; the recipe says stop_on = "{stop_on}".',
-                *faults(told),
-                "What is good is stored. Mend the files and run the build again, or set stop_on.",
+                f'Stopped: the checks of "{context.paths.name}" found {counts}; {rule}.',
+                *faults(checked["findings"]),
+                *told,
+                "What is good is stored. Mend the files and run the build again, or set the limits.",
             ]
         )
     )
