@@ -8,6 +8,7 @@ import typer
 VERBS = (
     "doctor",
     "demo",
+    "example",
     "ingest",
     "check",
     "split",

@@ -129,8 +129,8 @@ def read(
     circuits = _circuits(tree, options, rows, mappings, faults)
     groups = by_image(Images(tree, options.text("prefix")), rows, "image", faults)
     found = [taken for path, group in groups.items() if (taken := circuits.image(path, group)) is not None]
-    found += circuits.report(set(groups))
     faults += _unknown_parts(found)
+    found += circuits.report(set(groups))
     frame = as_table(found, faults)
     frame.attrs["columns"] = mappings
     frame.attrs["options"] = options.values
