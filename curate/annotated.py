@@ -6,8 +6,7 @@ unless the reader's option `unannotated` says "normal".
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,23 +16,19 @@ import pandas as pd
 from curate.errors import Unreadable
 from curate.faults import Fault
 from curate.images import read_hw
-from curate.readings import images, leftovers, licence_text, row, stem, table, without_shared_masks
+from curate.readings import leftovers, licence_text, row, table, without_shared_masks
 from curate.shapes import Entry
 from curate.walking import Tree
 
 UNANNOTATED = ("unknown", "normal")
 NORMAL_NAMES = frozenset({"normal", "good", "ok", "nominal"})
+ANOMALOUS_NAMES = frozenset({"anomalous", "abnormal", "bad", "ng", "ko", "defect", "defective"})
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(SPLITS)})(?![a-z])", re.I)
-ANNOTATION_FOLDERS = frozenset(
-    {"annotations", "annotation", "segmentationclass", "labels", "label", "json", "jsons", "xml", "xmls"}
-)
-IMAGE_FOLDERS = frozenset({"jpegimages", "images", "image", "imgs", "img", "data"})
-ROUNDING_PX = 0.5
 
 
 @dataclass
@@ -71,13 +66,13 @@ class Found:
                 (self.boxes if "box_xyxy" in entry else self.shapes).append(entry)
         return problems
 
-    def label(self, unannotated: str) -> str:
-        """The image's label; see the module."""
+    def label(self) -> str | None:
+        """The label that annotations give; None where they are silent."""
         if self.defective:
             return "anomalous"
         if self.doubtful:
             return "unknown"
-        return "normal" if self.clean else unannotated
+        return "normal" if self.clean else None
 
     def columns(self) -> dict[str, Any]:
         """The columns of curate.readings that follow."""
@@ -88,47 +83,6 @@ class Found:
             "boxes": self.boxes or None,
             "split": next(iter(self.splits)) if len(self.splits) == 1 else None,
         }
-
-
-class Pictures:
-    """The images of a tree by folder and stem."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self._by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for path in images(tree.files):
-            self._by_name[path.rpartition("/")[0], stem(path)].append(path)
-        self._folders: dict[str, list[str]] = {}
-
-    def named(self, folder: str, name: str) -> list[str]:
-        """Images called `name`, whatever their suffix, directly in a folder."""
-        return self._by_name.get((folder, name), [])
-
-    def of(self, annotation_path: str) -> list[str]:
-        """Images with the stem of an annotation file: beside it, or else in a folder of images beside its
-        folder of annotations (Annotations/a/7.xml and JPEGImages/a/7.jpg)."""
-        own, *others = self.folders(annotation_path)
-        name = stem(annotation_path)
-        return self.named(own, name) or [path for other in others for path in self.named(other, name)]
-
-    def folders(self, annotation_path: str) -> list[str]:
-        """Where the image of an annotation file may lie: its own folder first, then those beside; see of."""
-        own = annotation_path.rpartition("/")[0]
-        if own not in self._folders:
-            parts = own.split("/")
-            beside = [
-                folder
-                for index, part in enumerate(parts)
-                if part.lower() in ANNOTATION_FOLDERS
-                for folder in self.image_folders("/".join(parts[:index]), "/".join(parts[index + 1 :]))
-            ]
-            self._folders[own] = [own, *beside]
-        return self._folders[own]
-
-    def image_folders(self, above: str, below: str = "") -> list[str]:
-        """The folders called images, JPEGImages, ... in `above`, and `above` itself, each with `below`."""
-        names = [name for name in self._tree.subfolders(above) if name.lower() in IMAGE_FOLDERS]
-        return ["/".join(part for part in (above, name, below) if part) for name in [*names, ""]]
 
 
 def check_options(unannotated: str, category: str | None) -> None:
@@ -166,6 +120,20 @@ def split_of_folders(relative_path: str) -> str | None:
     return None
 
 
+def label_of_folders(relative_path: str) -> str | None:
+    """The label that the innermost folder of a known name tells.
+
+    >>> label_of_folders("NG/7.jpg"), label_of_folders("ng/OK/7.jpg"), label_of_folders("ok.jpg")
+    ('anomalous', 'normal', None)
+    """
+    for part in reversed(PurePosixPath(relative_path).parts[:-1]):
+        if means_normal(part):
+            return "normal"
+        if part.lower() in ANOMALOUS_NAMES:
+            return "anomalous"
+    return None
+
+
 def image_hw(tree: Tree, relative_path: str) -> tuple[int, int] | None:
     """Height and width; None for an image that cannot be read, which is reported when it is decoded."""
     try:
@@ -191,45 +159,10 @@ def other_size(
     return Fault("image_size", "error", image, message, remedy)
 
 
-def snapped(corners: Sequence[float], hw: tuple[int, int] | None) -> list[float]:
-    """Corners x0, y0, x1, y1 that stick out of the image by half a pixel at most, put onto its edge: tools
-    round, mostly to two or six digits.
-
-    >>> snapped([-0.01, 5, 64.2, 70], (48, 64))
-    [0.0, 5.0, 64.0, 70.0]
-    """
-    highest = (hw[1], hw[0]) * 2 if hw else (float("inf"),) * 4
-    return [
-        float(min(max(value, 0), limit)) if -ROUNDING_PX <= value <= limit + ROUNDING_PX else float(value)
-        for value, limit in zip(corners, highest, strict=True)
-    ]
-
-
-def numbers(values: object, n: int) -> list[float] | None:
-    """A list of `n` numbers as floats; None for anything else. Strings and bools are no numbers."""
-    if not isinstance(values, list) or len(values) != n:
-        return None
-    whole = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    return [float(value) for value in values] if whole and all(abs(v) <= 1e9 for v in values) else None
-
-
 def first_line_of_licence(tree: Tree, faults: list[Fault]) -> str | None:
     """What the licence file in the root begins with."""
     text = licence_text(tree, "", faults)
     return text.splitlines()[0].strip()[:200] if text else None
-
-
-def named_twice(image: str, files: Iterable[str]) -> Fault:
-    """An image of which several annotation files, or several entries, speak."""
-    message = f"{image} is named more than once ({', '.join(files)}); the annotations are joined."
-    remedy = "Keep one entry, if they are copies of each other."
-    return Fault("named_twice", "warning", image, message, remedy)
-
-
-def ambiguous(annotation_path: str, several: Sequence[str]) -> Fault:
-    """An annotation file that fits several images."""
-    message = f"{annotation_path} fits {' and '.join(several)}; it is used for none, and they are unknown."
-    return Fault("ambiguous_image", "error", annotation_path, message, "Give each image a name of its own.")
 
 
 def finished(
@@ -249,10 +182,11 @@ def finished(
     rows = []
     silent = []
     for path, entry in found.items():
-        if not (entry.defective or entry.clean or entry.doubtful):
+        label, by_folder = entry.label(), label_of_folders(path)
+        if label is None and by_folder is None:
             silent.append(path)
-        faults += _contradictions(path, entry)
-        label = entry.label(unannotated)
+        faults += _contradictions(path, entry, label, by_folder)
+        label = label or by_folder or unannotated
         rows.append(row(tree, path, label, **{**known, **entry.columns()}))
     if silent and unannotated == "unknown":
         message = (
@@ -265,7 +199,11 @@ def finished(
     return table(rows, [*faults, *leftovers(tree, rows, faults, known=other_images)])
 
 
-def _contradictions(path: str, entry: Found) -> Iterator[Fault]:
+def _contradictions(path: str, entry: Found, label: str | None, by_folder: str | None) -> Iterator[Fault]:
+    if {label, by_folder} == {"normal", "anomalous"}:
+        message = f"{path} is {label} by its annotations, but {by_folder} by its folder."
+        remedy = "The annotations count; correct them, or move the image."
+        yield Fault("label_conflict", "warning", path, message, remedy)
     if entry.clean and entry.defective:
         defects = f"the defects {', '.join(sorted(entry.types))}" if entry.types else "a defect"
         message = f"{path} is said to be normal, and to have {defects}."

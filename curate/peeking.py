@@ -8,8 +8,10 @@ from pathlib import Path
 FEW_FOLDERS, FEW_FILES, MOST_FILES, CHUNK = 60, 20, 60, 1 << 20
 
 
-def first_file(root: Path, suffix: str, needed: Iterable[re.Pattern[bytes]], hint: str = "") -> Path | None:
-    """A file with the suffix in which all the patterns occur, among a few in the root and two levels below.
+def first_file(
+    root: Path, suffix: str, needed: Iterable[re.Pattern[bytes]], hint: str = "", levels: int = 2
+) -> Path | None:
+    """A file with the suffix in which all the patterns occur, among a few in the root and the levels below.
 
     Args:
         suffix: in lower case; the file's may be in upper case.
@@ -17,7 +19,7 @@ def first_file(root: Path, suffix: str, needed: Iterable[re.Pattern[bytes]], hin
         hint: names with one of these words ("coco|instances") are looked at first.
     """
     needed = tuple(needed)
-    for looked_at, path in enumerate(_few(root, suffix, hint)):
+    for looked_at, path in enumerate(_few(root, suffix, hint, levels)):
         if looked_at >= MOST_FILES:
             return None
         if _holds(path, needed):
@@ -25,11 +27,11 @@ def first_file(root: Path, suffix: str, needed: Iterable[re.Pattern[bytes]], hin
     return None
 
 
-def _few(root: Path, suffix: str, hint: str) -> Iterator[Path]:
+def _few(root: Path, suffix: str, hint: str, levels: int) -> Iterator[Path]:
     folders = [root]
     for folder in folders:
         entries = _visible(folder)
-        if len(folder.relative_to(root).parts) < 2:
+        if len(folder.relative_to(root).parts) < levels:
             below = (Path(entry.path) for entry in entries if _is(os.DirEntry.is_dir, entry))
             folders += [path for path, _ in zip(below, range(FEW_FOLDERS - len(folders)), strict=False)]
         named = [entry for entry in entries if entry.name.lower().endswith(suffix)]

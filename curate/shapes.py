@@ -7,6 +7,7 @@ from typing import Any
 from curate.ground_truth import decode_runs
 
 MAX_RUNS = 50_000_000
+ROUNDING_PX = 0.5
 OUTSIDE_PX = 2.0  # annotation tools let an outline stick out by a rounding; more is a slip
 Entry = dict[str, Any]
 
@@ -111,3 +112,25 @@ def box(corners: Any, defect_type: str, image_hw: tuple[int, int] | None) -> Ent
         size = f" of {image_hw[1]} x {image_hw[0]} px" if image_hw else ""
         return f"leaves the image{size} ({said})"
     return {"box_xyxy": numbers, "defect_type": defect_type}
+
+
+def snapped(corners: Sequence[float], hw: tuple[int, int] | None) -> list[float]:
+    """Corners x0, y0, x1, y1 that stick out of the image by half a pixel at most, put onto its edge: tools
+    round, mostly to two or six digits.
+
+    >>> snapped([-0.01, 5, 64.2, 70], (48, 64))
+    [0.0, 5.0, 64.0, 70.0]
+    """
+    highest = (hw[1], hw[0]) * 2 if hw else (float("inf"),) * 4
+    return [
+        float(min(max(value, 0), limit)) if -ROUNDING_PX <= value <= limit + ROUNDING_PX else float(value)
+        for value, limit in zip(corners, highest, strict=True)
+    ]
+
+
+def as_numbers(values: object, n: int) -> list[float] | None:
+    """A list of `n` numbers as floats; None for anything else. Strings and bools are no numbers."""
+    if not isinstance(values, list) or len(values) != n:
+        return None
+    whole = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return [float(value) for value in values] if whole and all(abs(v) <= 1e9 for v in values) else None

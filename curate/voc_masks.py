@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curate.annotated import Found, Pictures, ambiguous, image_hw
+from curate.annotated import Found, image_hw
 from curate.annotation_files import text
 from curate.faults import Fault
 from curate.images import Array, BadImage, read_indices
 from curate.masks import limits, size_fault, within
+from curate.pairing import Pictures, ambiguous
 from curate.readings import absolute, orphan_mask, stem
 from curate.walking import Tree
 

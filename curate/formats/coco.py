@@ -8,9 +8,9 @@ or else of a folder tells.
 
 Every annotation is a defect of its category's name, unless the category is called normal, good, ok or
 nominal: then the image is normal. Polygons and run lengths (plain or compressed, iscrowd or not) are
-outlines; the bbox counts where there is nothing else, since the box around an outline tells less. What a
-JSON names without any annotation is "unknown", or "normal" by the option `unannotated`; what none names is
-unknown.
+outlines; the bbox counts where there is nothing else, since the box around an outline tells less. Without
+annotation a folder called good, OK, NG, ... tells the label. Where there is none, what a JSON names is
+"unknown", or "normal" by the option `unannotated`; what none names is unknown.
 
 Licence: that of the data; the JSON's entries licenses and info are kept.
 Source: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014, doi:10.1007/978-3-319-10602-1_48
@@ -31,19 +31,18 @@ from curate.annotated import (
     finished,
     first_line_of_licence,
     image_hw,
+    label_of_folders,
     means_normal,
-    named_twice,
-    numbers,
     other_size,
-    snapped,
     split_of_folders,
     split_of_name,
 )
 from curate.annotation_files import bad_entry, json_value, located, missing_image
 from curate.faults import Fault, shown
+from curate.pairing import named_twice
 from curate.peeking import first_file
 from curate.readings import images, stem
-from curate.shapes import Entry, box, outline, runs
+from curate.shapes import Entry, as_numbers, box, outline, runs, snapped
 from curate.walking import Tree, walk
 
 KEYS = ("images", "annotations", "categories")
@@ -103,12 +102,16 @@ def read(root: Path, unannotated: str = "unknown", category: str | None = None) 
         _add_images(file, found)
         _add_annotations(tree, file, found)
     faults += [named_twice(image, files) for image, files in speakers.items() if len(files) > 1]
-    if unlisted := [path for path in images(tree.files) if path not in found]:
+    unlisted: list[str] = []
+    for path in images(tree.files):
+        if path not in found:
+            found[path] = Found(doubtful=label_of_folders(path) is None)
+            unlisted += [path] if found[path].doubtful else []
+    if unlisted:
         message = (
             f"{len(unlisted)} images are named by no JSON file, the first is {unlisted[0]}; they are unknown."
         )
         faults.append(Fault("unlisted", "warning", "", message, "Annotate them, or remove them."))
-        found |= {path: Found(doubtful=True) for path in unlisted}
     common = {"category": category or root.absolute().name, "licence": first_line_of_licence(tree, faults)}
     return finished(tree, found, faults, unannotated, common)
 
@@ -261,7 +264,7 @@ def _geometry(annotation: dict[str, Any], name: str, hw: tuple[int, int]) -> lis
     """The outlines of an annotation, or else its box; text says what is wrong."""
     drawn = annotation.get("segmentation")
     if isinstance(drawn, dict):
-        size = numbers(drawn.get("size"), 2)
+        size = as_numbers(drawn.get("size"), 2)
         if size is not None and size != [*hw]:
             return [f"its run lengths are for {size[1]:g} x {size[0]:g} px, not {hw[1]} x {hw[0]}"]
         return [runs(drawn.get("counts"), name, hw)]
@@ -270,7 +273,7 @@ def _geometry(annotation: dict[str, Any], name: str, hw: tuple[int, int]) -> lis
     polygons = [polygon for polygon in drawn or [] if polygon != []]
     if polygons:
         return [outline(polygon, name, hw) for polygon in polygons]
-    corners = numbers(annotation.get("bbox"), 4)
+    corners = as_numbers(annotation.get("bbox"), 4)
     if corners is None:
         return ["has neither a segmentation nor a bbox x, y, width, height"]
     x, y, width, height = corners

@@ -9,7 +9,8 @@ are outlines, rectangle is a box. Lines and points have no area: they are report
 anomalous without a mask. A label called normal, good, ok or nominal, or a ticked flag of such a name, says
 that the image is normal; a ticked flag ng, defect, ... says that it is not. A JSON without shapes says that
 somebody looked and found nothing: normal, unless it has a flag for normal that is not ticked. Without a
-JSON the image is "unknown", or "normal" by the option `unannotated`.
+JSON a folder called good, OK, NG, ... tells; else the image is "unknown", or "normal" by the option
+`unannotated`.
 
 Licence: that of the data; the first line of a licence file.
 Source: Wada: labelme, https://github.com/wkentaro/labelme
@@ -27,31 +28,27 @@ import numpy as np
 import pandas as pd
 
 from curate.annotated import (
+    ANOMALOUS_NAMES,
     Found,
-    Pictures,
-    ambiguous,
     check_options,
     finished,
     first_line_of_licence,
     image_hw,
     means_normal,
-    named_twice,
-    numbers,
     other_size,
-    snapped,
     split_of_folders,
 )
 from curate.annotation_files import bad_entry, json_value, located, missing_image
 from curate.faults import Fault, shown
 from curate.ground_truth import encode_runs
 from curate.images import decode_mask
+from curate.pairing import Pictures, ambiguous, named_twice
 from curate.peeking import first_file
 from curate.readings import images
-from curate.shapes import Entry, box, outline
+from curate.shapes import Entry, as_numbers, box, outline, snapped
 from curate.walking import Tree, walk
 
 NEEDED = (re.compile(rb'"shapes"\s{0,40}:\s{0,40}\['), re.compile(rb'"imagePath"\s{0,40}:'))
-ANOMALOUS_FLAGS = frozenset({"anomalous", "abnormal", "bad", "ng", "ko", "defect", "defective"})
 N_CORNERS = 64
 MAX_MASK_TEXT = 64 << 20
 
@@ -156,7 +153,7 @@ def _add_flags(content: dict[str, Any], image: Found) -> None:
     flags = content.get("flags")
     ticked = {str(k).strip().lower(): v is True for k, v in flags.items()} if isinstance(flags, dict) else {}
     for_normal = [is_ticked for flag, is_ticked in ticked.items() if means_normal(flag)]
-    image.defective |= any(ticked.get(flag, False) for flag in ANOMALOUS_FLAGS)
+    image.defective |= any(ticked.get(flag, False) for flag in ANOMALOUS_NAMES)
     image.clean |= any(for_normal) or (not for_normal and not content["shapes"])
 
 
@@ -166,7 +163,7 @@ def _geometry(shape: dict[str, Any], name: str, hw: tuple[int, int]) -> Entry | 
     if kind in ("polygon", "rotation"):
         return outline(points, name, hw)
     if kind in ("rectangle", "circle", "mask"):
-        pairs = [numbers(point, 2) for point in points] if isinstance(points, list) and points else [None]
+        pairs = [as_numbers(point, 2) for point in points] if isinstance(points, list) and points else [None]
         corners = [pair for pair in pairs if pair is not None]
         if len(corners) < len(pairs) or len(corners) not in ((2, 4) if kind == "rectangle" else (2,)):
             return f"is a {kind} without its two points x, y"

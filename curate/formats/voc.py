@@ -16,7 +16,8 @@ objects; it is not read.
 
 An object called normal, good, ok or nominal says that the image is normal; every other one is a defect. An
 XML file without objects, or an empty mask, says that somebody looked and found nothing: normal. Without
-either the image is "unknown", or "normal" by the option `unannotated`.
+either a folder called good, OK, NG, ... tells; else the image is "unknown", or "normal" by the option
+`unannotated`.
 
 Licence: that of the data; the first line of a licence file.
 Source: Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 88 (2010),
@@ -32,24 +33,21 @@ import pandas as pd
 
 from curate.annotated import (
     Found,
-    Pictures,
-    ambiguous,
     check_options,
     finished,
     first_line_of_licence,
     image_hw,
     means_normal,
-    named_twice,
     other_size,
-    snapped,
     split_of_folders,
 )
 from curate.annotation_files import bad_entry, located, missing_image, text, xml_root
 from curate.faults import Fault, shown
 from curate.images import is_image
+from curate.pairing import Pictures, ambiguous, named_twice
 from curate.peeking import first_file
 from curate.readings import images, stem
-from curate.shapes import Entry, box
+from curate.shapes import Entry, box, snapped
 from curate.voc_masks import CLASSES, is_mask, read_masks
 from curate.walking import Tree, is_folder, walk
 
@@ -108,9 +106,11 @@ def _read_objects(
     for path in tree.files:
         if not path.lower().endswith(".xml"):
             continue
-        if (content := xml_root(tree, path, faults)) is None:
+        content = xml_root(tree, path, faults)
+        if content is None or content.tag != "annotation":
             for name in found.keys() & pictures.of(path):
                 found[name].doubtful = True
+        if content is None:
             continue
         if content.tag != "annotation":
             message = f"{path} holds <{shown(content.tag[:40])}>, expected <annotation>; it is not read."

@@ -7,8 +7,9 @@ test of data.yaml give the split where they lie in the dataset; else the folder'
 they start. Nothing outside of the dataset is looked up, and nothing is downloaded.
 
 A class called normal, good, ok or nominal says that the image is normal; every other one is a defect. An
-empty text file means that somebody looked and found nothing: normal. Without a text file the image is
-"unknown", or "normal" by the option `unannotated`, which is how YOLO itself reads it.
+empty text file means that somebody looked and found nothing: normal. Without a text file a folder called
+good, OK, NG, ... tells; else the image is "unknown", or "normal" by the option `unannotated`, which is how
+YOLO itself reads it.
 
 Licence: that of the data; data.yaml's own entry (as Roboflow writes it) or the first line of a licence
 file.
@@ -24,20 +25,20 @@ import pandas as pd
 
 from curate.annotated import (
     Found,
-    ambiguous,
     check_options,
     finished,
     first_line_of_licence,
     image_hw,
+    label_of_folders,
     means_normal,
-    snapped,
     split_of_folders,
 )
 from curate.annotation_files import bad_entry, text
 from curate.faults import Fault, shown
+from curate.pairing import ambiguous
 from curate.peeking import first_file
 from curate.readings import images
-from curate.shapes import Entry, box, outline
+from curate.shapes import Entry, box, outline, snapped
 from curate.walking import Tree, is_folder, walk
 from curate.yolo_settings import CLASS_LISTS, MAX_LABEL_BYTES, NUMBER, SETTINGS, Settings, read_settings
 
@@ -58,7 +59,7 @@ def detect(root: Path) -> list[str]:
 
 
 def _settings_file(root: Path) -> bool:
-    return any(first_file(root, suffix, [NAMES], "data") for suffix in (".yaml", ".yml"))
+    return any(first_file(root, suffix, [NAMES], levels=0) for suffix in (".yaml", ".yml"))
 
 
 def read(root: Path, unannotated: str = "unknown", category: str | None = None) -> pd.DataFrame:
@@ -83,7 +84,8 @@ def read(root: Path, unannotated: str = "unknown", category: str | None = None) 
             claims.setdefault(named, []).append(path)
     found: dict[str, Found] = {}
     for path, named in labels.items():
-        if not named and path not in settings.splits and "images" not in path.split("/")[:-1]:
+        belongs = path in settings.splits or "images" in path.split("/")[:-1] or label_of_folders(path)
+        if not named and not belongs:
             continue
         found[path] = image = Found()
         image.splits = settings.splits.get(path) or {s for s in [split_of_folders(path)] if s}

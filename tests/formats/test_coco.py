@@ -26,7 +26,7 @@ def image(root: Path, *names: str) -> None:
         Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / name)
 
 
-def entry(key: object, name: str, **more: object) -> dict[str, object]:
+def entry(key: object, name: object, **more: object) -> dict[str, object]:
     return {"id": key, "file_name": name, **more}
 
 
@@ -328,3 +328,17 @@ def test_the_masks_that_follow_are_those_drawn(tmp_path: Path) -> None:
         draw(shape, mask)
     assert np.argwhere(mask).min(axis=0).tolist() == [5, 4]
     assert mask.sum() == 8 * 12
+
+
+def test_without_annotation_a_folder_called_ok_or_ng_tells_the_label(tmp_path: Path) -> None:
+    image(tmp_path, "OK/a.png", "NG/b.png", "NG/c.png", "OK/d.png", "new/e.png")
+    one_file(tmp_path, [entry(1, "NG/b.png"), entry(2, "OK/d.png")], [drawn(1, bbox=BOX), drawn(2, bbox=BOX)])
+    rows, faults = read("coco", tmp_path)
+    assert column(rows, "label") == {
+        "OK/a.png": "normal",
+        "NG/b.png": "anomalous",
+        "NG/c.png": "anomalous",
+        "OK/d.png": "anomalous",
+        "new/e.png": "unknown",
+    }
+    assert codes(faults) == [("unlisted", ""), ("label_conflict", "OK/d.png")]

@@ -230,3 +230,18 @@ def test_a_folder_tells_the_split(tmp_path: Path) -> None:
     rows, _ = read("labelme", tmp_path / "set", category="weave")
     assert set(column(rows, "split").values()) == {"val"}
     assert set(column(rows, "category").values()) == {"weave"}
+
+
+def test_without_annotation_a_folder_called_ok_or_ng_tells_the_label(tmp_path: Path) -> None:
+    image(tmp_path, "OK/a.png", "NG/b.png", "NG/c.png", "OK/d.png", "new/e.png")
+    saved(tmp_path, "NG/b.json", [shape()])
+    saved(tmp_path, "OK/d.json", [shape()])
+    rows, faults = read("labelme", tmp_path)
+    assert column(rows, "label") == {
+        "OK/a.png": "normal",
+        "NG/b.png": "anomalous",
+        "NG/c.png": "anomalous",
+        "OK/d.png": "anomalous",
+        "new/e.png": "unknown",
+    }
+    assert codes(faults) == [("unannotated", ""), ("label_conflict", "OK/d.png")]

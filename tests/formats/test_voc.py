@@ -221,7 +221,9 @@ def test_deep_xml_does_not_break_the_reader(tmp_path: Path) -> None:
 def test_another_xml_file_is_not_taken_for_an_annotation(tmp_path: Path) -> None:
     root = copied("voc", tmp_path)
     (root / "project.xml").write_text("<project/>")
-    _, faults = read("voc", root)
+    image(root, "project.png")
+    rows, faults = read("voc", root, unannotated="normal")
+    assert rows["project.png"]["label"] == "unknown"
     assert messages(faults, "unused_annotations") == [
         "project.xml holds <project>, expected <annotation>; it is not read."
     ]

@@ -122,6 +122,12 @@ def test_classes_txt_names_the_classes_too(tmp_path: Path) -> None:
     assert rows["a.jpg"]["defect_types"] == ["scratch", "stain"] and faults == []
 
 
+def test_a_folder_above_the_dataset_is_not_the_dataset(tmp_path: Path) -> None:
+    copied("yolo_seg", tmp_path)
+    assert detect(tmp_path / "yolo_seg") == []
+    assert "no data.yaml with names, and no classes.txt" in detect(tmp_path)
+
+
 def test_without_names_numbers_stand_for_them_and_it_is_reported(tmp_path: Path) -> None:
     image(tmp_path, "images/a.jpg")
     files(tmp_path, labels__a_txt="7 0.5 0.5 0.5 0.5")
@@ -252,3 +258,17 @@ def test_names_that_are_no_names_are_reported(tmp_path: Path) -> None:
     assert rows["train/images/a.jpg"]["defect_types"] == ["stain"]
     assert any("data.yaml, names: some entries are no names" in m for m in messages(faults, "bad_annotation"))
     assert any("has the class 0, which has no name" in m for m in messages(faults, "bad_annotation"))
+
+
+def test_without_annotation_a_folder_called_ok_or_ng_tells_the_label(tmp_path: Path) -> None:
+    image(tmp_path, "OK/a.png", "NG/b.png", "NG/c.png", "OK/d.png", "new/e.png")
+    files(tmp_path, data_yaml="names: [stain]", NG__b_txt=LINE, OK__d_txt=LINE, new__e_txt="")
+    rows, faults = read("yolo_seg", tmp_path)
+    assert column(rows, "label") == {
+        "OK/a.png": "normal",
+        "NG/b.png": "anomalous",
+        "NG/c.png": "anomalous",
+        "OK/d.png": "anomalous",
+        "new/e.png": "normal",
+    }
+    assert codes(faults) == [("label_conflict", "OK/d.png")]
