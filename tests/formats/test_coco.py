@@ -315,7 +315,12 @@ def test_detect_looks_at_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / f"{number:03d}.json").write_text("{}")
     opened = []
     plain = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *more: opened.append(self) or plain(self, *more))
+
+    def noted(path: Path, mode: str) -> Any:
+        opened.append(path)
+        return plain(path, mode)
+
+    monkeypatch.setattr(Path, "open", noted)
     assert detect(tmp_path) == ["no .json file with the lists images, annotations, categories"]
     assert 0 < len(opened) <= 60
 
