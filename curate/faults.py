@@ -54,7 +54,10 @@ def shown(path: Path | str) -> str:
     >>> print(shown("caf\udce9.png"))
     caf\xe9.png
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a pair of code units, as a damaged JSON text can hold
+        return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:

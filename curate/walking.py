@@ -145,6 +145,9 @@ def _entries(
             continue
         try:
             is_folder = entry.is_dir()
+            if not (is_folder or entry.is_file()) and path.exists():
+                faults.append(_special(relative))
+                continue
             identity = _identity(path) if is_folder else None
         except OSError as error:
             faults.append(_closed(relative, error))
@@ -197,6 +200,11 @@ def _closed(relative: str, error: OSError) -> Fault:
         )
     message = f"{relative} cannot be followed ({error.strerror}); it is left out."
     return Fault("link_loop", "error", relative, message, "Remove or repair the link.")
+
+
+def _special(relative: str) -> Fault:
+    message = f"{relative} is a pipe, socket or device, not a file; reading it could last for ever."
+    return Fault("special_file", "error", relative, message, "Remove it.")
 
 
 def _loop(relative: str, path: Path) -> Fault:

@@ -1,5 +1,6 @@
 """Listing a dataset folder: links, loops, closed folders, hidden files and names in other encodings."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -109,3 +110,14 @@ def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
         walk(tmp_path / "none")
     with pytest.raises(Missing, match="is a file; expected the dataset's folder"):
         walk(touch(tmp_path / "a.png"))
+
+
+def test_a_pipe_is_reported_and_never_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("pipe.png")
+    tree = walk(tmp_path)
+    assert tree.files == {}
+    assert [(fault.code, fault.relative_path) for fault in tree.faults] == [
+        ("special_file", "link.png"),
+        ("special_file", "pipe.png"),
+    ]
