@@ -307,7 +307,7 @@ def test_a_pipe_named_like_an_annotation_file_does_not_block(tmp_path: Path) -> 
     os.mkfifo(root / "more.json")
     assert detect(root) == []
     _, faults = read("coco", root)
-    assert ("bad_annotation_file", "more.json") in codes(faults)
+    assert "more.json" in [fault.relative_path for fault in faults]
 
 
 def test_detect_looks_at_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
