@@ -4,7 +4,7 @@ A row of the sample table tells where its truth is: `gt_mask_path` (one file), `
 each defect; they may overlap) and `shapes`. Together they make one mask: the union.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,13 +102,12 @@ def _values(path: Path, mask_kind: str | None) -> Array:
     return brightest
 
 
-def _counted(values: Array) -> Iterator[tuple[int, int]]:
-    if values.dtype == np.bool_:
-        values = values.astype(np.uint8)
+def _counted(values: Array) -> Iterable[tuple[int, int]]:
+    """Values above 0 and how many pixels have them."""
     counts = np.bincount(values.ravel(), minlength=2)
-    for value in np.flatnonzero(counts):
-        if value:
-            yield int(value), int(counts[value])
+    present = np.flatnonzero(counts)
+    present = present[present > 0]
+    return zip(present.tolist(), counts[present].tolist(), strict=True)
 
 
 def draw(shape: Row, mask: Array) -> None:
