@@ -20,6 +20,7 @@ from curate.thumbnails import thumbnail
 
 PICTURED = 24  # findings with pictures, of each check
 PICTURES_EACH = 3  # of a finding about several files
+RELATED = 20  # further files named with a finding
 LISTED = 1000  # findings in all, of each check
 MAX_PICTURE_BYTES = 6_000_000  # of all pictures together, which base64 makes a third larger
 Row = Mapping[str, Any]
@@ -68,9 +69,7 @@ def render(report: Report, samples: Iterable[Row], masks: Path) -> str:
         "title": f"{shown(report.dataset)}: checks",
         "head": "\n".join(_head(report)),
         "summary": "\n".join(_summary(report, by_check)),
-        "sections": "\n".join(
-            _section(name, by_check[name], pictures) for name in CHECKS if name in by_check
-        ),
+        "sections": "\n".join(_section(name, by_check[name], pictures) for name in _worst_first(by_check)),
         "foot": f"Made by curate {shown(report.version)}. The outline in a picture is its mask or its boxes.",
     }
     template = files("curate").joinpath("check_report.html").read_text(encoding="utf-8")
@@ -197,6 +196,12 @@ def _counted(found: Sequence[Row]) -> str:
     return ", ".join(parts)
 
 
+def _worst_first(by_check: Mapping[str, Sequence[Row]]) -> list[str]:
+    """The checks that found something: those with errors, with warnings, with notes only."""
+    worst = {name: min(SEVERITIES.index(row["severity"]) for row in rows) for name, rows in by_check.items()}
+    return sorted((name for name in CHECKS if name in by_check), key=lambda name: worst[name])
+
+
 def _section(name: str, found: Sequence[Row], pictures: _Pictures) -> str:
     """A check's findings: by code, first those with pictures, then a list."""
     by_code: dict[tuple[int, str], list[Row]] = {}
@@ -248,8 +253,7 @@ def _figures(row: Row, pictures: _Pictures) -> list[str]:
 
 
 def _related(row: Row) -> str:
-    """The other files of a finding; those that its message names already, too, as it names the first only."""
-    if not row["related"]:
-        return ""
+    """The other files of a finding that its message does not name, the first of them."""
     named = [path for path in row["related"] if path not in row["message"]]
-    return f" <code>{shown(', '.join(named))}</code>" if named else ""
+    more = f" and {len(named) - RELATED:,} more" if len(named) > RELATED else ""
+    return f" <code>{shown(', '.join(named[:RELATED]))}</code>{more}" if named else ""

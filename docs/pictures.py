@@ -1,11 +1,13 @@
-"""Draws the pictures of the documentation: python docs/pictures.py scenes triage summary.
+"""Draws the pictures of the documentation: python docs/pictures.py scenes triage summary check-report.
 
 The pictures triage and summary show the demo dataset of the workspace: run `make demo SERVE=0` first.
 """
 
 import io
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -95,7 +97,80 @@ def summary() -> Path:
     return path
 
 
-PICTURES = {"scenes": scenes, "triage": triage, "summary": summary}
+def check_report() -> Path:
+    """The report of the checks on drawn images that were damaged in a few ways, in a real browser."""
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        _report_on_damaged(Path(folder), page)
+        shot = _shot(page)
+    path = FOLDER / "check-report.png"
+    shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    return path
+
+
+def _report_on_damaged(folder: Path, page: Path) -> None:
+    """Draw a small dataset, damage it, and write the report of its checks."""
+    from curate import gate
+    from curate.demo_data import write_demo
+    from curate.recipe import Source
+    from curate.steps import check, check_outputs, ingest, split
+    from curate.steps.record import Context
+    from curate.workspace import Workspace
+
+    root = write_demo(folder / "fpc", sections=("acf", "coverlay"), n_train=20, n_good=6, n_per_defect=3)
+    _damage(root)
+    workspace = Workspace.at(folder / "home")
+    context = Context(workspace, workspace.dataset("fpc-line-3"))
+    ingest.run(context, Source(root, "mvtec_ad"))
+    split.run(context)
+    result = check.run(context)
+    limits = {"limits": {"errors": 0, "warnings": 20}, "checks": {"specks": {"max_fraction": 0.05}}}
+    judged = gate.judge_result(limits, result)
+    check_outputs.write(context, {**result, "gate": judged, "fixes": []}, page, None)
+
+
+def _damage(root: Path) -> None:
+    """A copy under two labels, a grey image, and masks that are empty, specked, or of another size."""
+    good, defect = sorted((root / "acf/test/good").glob("*.png")), root / "acf/test/foreign_particle"
+    (root / "acf/test/good/copy.png").write_bytes(sorted(defect.glob("*.png"))[0].read_bytes())
+    Image.open(good[1]).convert("L").save(good[1])
+    masks = sorted((root / "acf/ground_truth").rglob("*.png"))
+    for path, change in zip(masks[:3], (_emptied, _specked, _cut), strict=True):
+        Image.fromarray(change(np.asarray(Image.open(path)).copy())).save(path)
+
+
+def _emptied(mask: Array) -> Array:
+    return np.zeros_like(mask)
+
+
+def _specked(mask: Array) -> Array:
+    mask[30:200:55, 20:22] = 255
+    return mask
+
+
+def _cut(mask: Array) -> Array:
+    return mask[:-16]
+
+
+def _shot(page: Path) -> Image.Image:
+    """The top of a page and its first findings."""
+    from playwright.sync_api import sync_playwright
+
+    sys.path.insert(0, str(FOLDER.parent.parent))
+    from tests.browser.page import ARGUMENTS, BROWSERS
+
+    program = next(found for found in map(shutil.which, BROWSERS) if found)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
+        shown = browser.new_page(viewport={"width": 1200, "height": 900})
+        shown.goto(page.as_uri())
+        shown.get_by_role("button", name="Open all").click()
+        content = shown.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1200, "height": 2050})
+        browser.close()
+    return Image.open(io.BytesIO(content))
+
+
+PICTURES = {"scenes": scenes, "triage": triage, "summary": summary, "check-report": check_report}
 
 if __name__ == "__main__":
     names = sys.argv[1:] or list(PICTURES)

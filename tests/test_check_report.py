@@ -150,6 +150,12 @@ def test_a_very_long_list_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest
     assert "6 more are not listed here" in text and "3.png" not in text
 
 
+def test_of_many_related_files_the_first_are_named(tmp_path: Path) -> None:
+    related = [f"copy-{number}.png" for number in range(50)]
+    text = Page(render(report(finding("a.png", "exact_duplicates", "error", *related)), [], tmp_path)).text
+    assert "copy-19.png and 30 more" in text and "copy-20.png" not in text
+
+
 def test_files_without_a_readable_picture_are_listed(picture: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     page = Page(render(report(finding("a.png"), finding("gone.png")), [picture], tmp_path / "masks"))

@@ -26,7 +26,7 @@ def run(evidence: Evidence) -> list[Fault]:
     for row in to_rows(evidence.samples):
         by_category.setdefault(row["category"], {})[row["relative_path"]] = {
             "size": f"{row['width']} x {row['height']} px",
-            "number of channels": f"{row['channels']} channels",
+            "number of channels": f"{row['channels']} channel{'s' if row['channels'] > 1 else ''}",
             "bit depth": f"{row['bit_depth']} bits per channel",
         }
     return in_order(fault for category, images in by_category.items() for fault in _compare(category, images))

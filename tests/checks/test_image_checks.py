@@ -25,7 +25,7 @@ def test_images_stored_otherwise_than_their_category_are_found() -> None:
     faults = mixed_images.run(evidence(*alike(9), grey, small, *film))
     assert codes(faults) == [("mixed_images", "grey.png"), ("mixed_images", "small.png")]
     assert faults[0].message == (
-        'grey.png has 1 channels and 16 bits per channel; most of the 11 images of "weave" have 3 channels '
+        'grey.png has 1 channel and 16 bits per channel; most of the 11 images of "weave" have 3 channels '
         "and 8 bits per channel."
     )
     assert {fault.severity for fault in faults} == {"warning"}

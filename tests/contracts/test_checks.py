@@ -1,5 +1,6 @@
 """Promises every check keeps."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -15,14 +16,23 @@ from curate.checks import CHECKS, Evidence
 from curate.faults import SEVERITIES, Fault, from_rows, to_rows
 from curate.ingest import build_table, write_masks
 from tests.helpers.mask_facts import counted
+from tests.helpers.pictures import with_pixel_evidence, write_faulty_film
+from tests.helpers.places import REPOSITORY
 from tests.helpers.tiny import write_mvtec
 
 EVERY = pytest.mark.parametrize("check", [entry.load() for entry in CHECKS.values()], ids=list(CHECKS))
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with a fault for every check that looks at pixels; drawn once."""
+    return write_faulty_film(tmp_path_factory.mktemp("film") / "data")
+
+
 @pytest.fixture
-def evidence(tmp_path: Path) -> Evidence:
+def evidence(tmp_path: Path, film: Path) -> Evidence:
     """A dataset with a fault for every check."""
+    shutil.copytree(film, tmp_path / "data")
     root = write_mvtec(tmp_path / "data") / "weave"
     good = root / "train/good"
     (good / "000.png").write_bytes(b"")
@@ -45,7 +55,8 @@ def evidence(tmp_path: Path) -> Evidence:
     change(table, "weave/train/good/004.png", label="anomalous", defect_types=["spot"])
     faults += write_masks(table, tmp_path / "masks")
     faults += [met(code) for code in ("decoder_warning", "wrong_extension")]
-    return Evidence(table, tmp_path / "masks", to_rows(faults), mask_facts=counted(table))
+    evidence = Evidence(table, tmp_path / "masks", to_rows(faults), mask_facts=counted(table))
+    return with_pixel_evidence(evidence, film.parent / "statistics.sqlite")
 
 
 def save_mask(path: Path, mask: np.ndarray) -> None:
@@ -67,6 +78,11 @@ def test_every_file_is_registered_under_its_name() -> None:
     files = {path.stem for path in Path(curate.checks.__path__[0]).glob("*.py")} - {"__init__"}
     assert files == set(CHECKS)
     assert all(entry.target == f"curate.checks.{name}" for name, entry in CHECKS.items())
+
+
+def test_every_check_has_a_row_in_the_documentation() -> None:
+    page = (REPOSITORY / "docs/checks.md").read_text(encoding="utf-8")
+    assert [name for name in CHECKS if f"| `{name}` |" not in page] == []
 
 
 @EVERY
