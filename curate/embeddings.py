@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from curate.errors import Missing
 from curate.images import Array
 from curate.measurement_cache import KEY, Cache, joined, open_cache, pictures, store
 
@@ -48,7 +49,7 @@ def table(
 
     Raises:
         StorageFull: no space is left; what was embedded before is kept.
-        FileNotFoundError: the network's weights are not installed.
+        Missing: the network's weights, or the runtime, are not installed.
     """
     kind = f"embeddings {VERSION} {BACKBONE} {' '.join(LAYERS)} {SIDE_PX}"
     with open_cache(cache_path, kind, COLUMNS) as cache:
@@ -87,7 +88,10 @@ def _runner(runtime: str, network_folder: Path | None) -> Any:
     from detectors.backbones import Backbone, make_runner
 
     backbone = Backbone(BACKBONE, WEIGHTS, LAYERS)
-    return make_runner(backbone, (SIDE_PX, SIDE_PX), runtime, cache_folder=network_folder)
+    try:
+        return make_runner(backbone, (SIDE_PX, SIDE_PX), runtime, cache_folder=network_folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise Missing(f"Missing: pictures cannot be embedded. {error}") from error
 
 
 def fit(pixels: Array) -> Shown:

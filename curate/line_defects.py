@@ -57,12 +57,10 @@ def _columns(grey: Array, unit: float) -> list[tuple[int, float, float]]:
     strength[same[0] < -LEAST_Z / 2] = 0
     strength[[0, 1, -2, -1]] = 0
     mean = off.mean(axis=0)
-    offset = [int(c) for c in np.flatnonzero(strength >= LEAST_Z) if _is_single(mean, int(c))]
-    dead = _constant(values)
-    return [
-        (c, round(float(mean[c]), 5), round(float(min(max(strength[c], LEAST_Z), 1e4)), 2))
-        for c in sorted({*offset, *dead})
-    ]
+    offset = {int(c) for c in np.flatnonzero(strength >= LEAST_Z) if _is_single(mean, int(c))}
+    constant = {c: float(max(np.median(np.abs(z[:, c])), LEAST_Z)) for c in _constant(values)}
+    found = {c: float(strength[c]) for c in offset} | constant
+    return [(c, round(float(mean[c]), 5), round(min(found[c], 1e4), 2)) for c in sorted(found)]
 
 
 def _off(values: Array) -> Array:

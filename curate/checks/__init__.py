@@ -35,6 +35,14 @@ CHECKS = {
     "border_regions": Entry("curate.checks.border_regions", "Regions that the image's border cuts"),
     "exact_duplicates": Entry("curate.checks.exact_duplicates", "The same picture more than once"),
     "split_duplicates": Entry("curate.checks.split_duplicates", "Pictures or parts that two splits share"),
+    "near_duplicates": Entry(
+        "curate.checks.near_duplicates", "Shifted, re-exposed or cut copies of a picture"
+    ),
+    "exposure": Entry("curate.checks.exposure", "Darker, brighter or cut off, against the category"),
+    "blur": Entry("curate.checks.blur", "Less sharp than the category: out of focus, or moved"),
+    "dead_lines": Entry("curate.checks.dead_lines", "Rows and columns that a camera's sensor gets wrong"),
+    "outliers": Entry("curate.checks.outliers", "Pictures of something else than their category"),
+    "drift": Entry("curate.checks.drift", "Lots, sites, cameras and periods that differ as a whole"),
 }
 
 
