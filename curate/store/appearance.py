@@ -12,6 +12,7 @@ WHITE, CYAN = "#ffffff", "#0a9fc2"
 SLATE = "#4b5563"  # for values without a colour of their own; a pool of many would give each score another
 COLOUR_MAP = "Turbo"
 OPACITY = 0.5
+SAMPLED = 500
 GROUPS = {
     "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"],
     "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
@@ -88,14 +89,24 @@ def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
 
 
 def _emptiness(dataset: Any) -> dict[str, bool]:
-    """Field -> whether no sample has a value in it; those clutter the sidebar."""
+    """Field -> whether no sample has a value in it; those clutter the sidebar.
+
+    Most fields have a value in the first samples; all others are looked for in one walk over the rest.
+    """
+    paths = {name: field.db_field or name for name, field in dataset.get_field_schema().items()}
     collection = dataset._sample_collection
-    named = dataset.get_field_schema()
-    return {
-        name: name not in ("id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type")
-        and collection.find_one({field.db_field or name: {"$nin": [None, []]}}, {"_id": 1}) is None
-        for name, field in named.items()
-    }
+    empty = set(paths) - {"id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type"}
+    for limit in (SAMPLED, 0):
+        if not empty:
+            break
+        filled: dict[str, Any] = {
+            str(index): {"$max": {"$not": {"$in": [{"$ifNull": [f"${paths[name]}", None]}, [None, []]]}}}
+            for index, name in enumerate(sorted(empty))
+        }
+        stages: list[Any] = [{"$limit": limit}] if limit else []
+        found: dict[str, Any] = next(collection.aggregate([*stages, {"$group": {"_id": None, **filled}}]), {})
+        empty -= {name for index, name in enumerate(sorted(empty)) if found.get(str(index))}
+    return {name: name in empty for name in paths}
 
 
 def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
