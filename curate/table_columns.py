@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from curate.errors import DataFault
 from curate.tabular import Sheet
@@ -72,13 +73,13 @@ def recognised(columns: Iterable[str], known: Names) -> dict[str, list[str]]:
     return found
 
 
-def check_given(given: Mapping[str, str], known: Names) -> None:
+def check_given(given: Mapping[str, Any], known: Names, option: str = "columns") -> None:
     """Raise ValueError where a mapping names a column that we do not have."""
     for ours in given:
         if ours not in known:
             near = difflib.get_close_matches(ours, known, n=2)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise ValueError(f'columns maps "{ours}", which is unknown.{hint} Known: {", ".join(known)}.')
+            raise ValueError(f'{option} maps "{ours}", which is unknown.{hint} Known: {", ".join(known)}.')
 
 
 def resolve(sheet: Sheet, given: Mapping[str, str], known: Names, needed: Iterable[str] = ()) -> Columns:

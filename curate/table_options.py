@@ -123,7 +123,7 @@ def columns_given(tree: Tree, options: Options, known: Names) -> dict[str, str]:
             raise ValueError(f"columns must map to texts; {', '.join(wrong)} does not.")
         check_given(value, known)
         for name in ("values", "constants"):
-            check_given(options.mapping(name), known)
+            check_given(options.mapping(name), known, name)
     except ValueError as error:
         raise (DataFault(f"DataFault: {error}") if "columns" in options.of_file else error) from error
     return dict(value)

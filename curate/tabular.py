@@ -24,6 +24,7 @@ SEPARATORS = ";\t,|"
 HEAD_BYTES = 1 << 16
 MAX_UNPACKED = 1 << 29
 MAX_COLUMNS = 2000
+MAX_ROWS = 5_000_000
 PARQUET_BATCH = 10_000
 Row = tuple[int, list[str]]
 
@@ -109,6 +110,8 @@ def _guarded(rows: Iterable[Row], name: str) -> Iterator[Row]:
     """Rows that are not blank; what a damaged file raises becomes a message."""
     try:
         for number, cells in rows:
+            if number > MAX_ROWS:
+                raise _bad(name, f"has more than {MAX_ROWS} rows")
             if any(cells):
                 yield number, cells
     except Unreadable:
@@ -182,12 +185,12 @@ def _separator(text: str) -> str:
 
 
 def _parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-    except pa.ArrowException as error:
+        names = [str(name).strip() for name in file.schema_arrow.names]
+    except Exception as error:  # pyarrow raises many kinds on damaged files, UnicodeDecodeError among them
         raise OSError(str(error)) from error
 
     def rows() -> Iterator[Row]:
@@ -198,7 +201,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
                 number += 1
                 yield number, [as_text(value) for value in values]
 
-    return [str(name).strip() for name in file.schema_arrow.names], rows()
+    return names, rows()
 
 
 def _excel(path: Path, name: str, sheet: str | None) -> Iterator[Row]:

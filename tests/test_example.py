@@ -1,6 +1,7 @@
 """The example of a factory's export: complete, repeatable, and each planted fault is reported once."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from curate.formats import recognise
 from curate.fpc_images import known
 from curate.registry import lookup
 from curate.tabular import open_sheet
-from tests.helpers.golden import read
+from tests.helpers.golden import column, read
+from tests.helpers.places import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,19 @@ def test_the_verb_writes_it_and_explains_it(tmp_path: Path) -> None:
     unknown = curate("example", "pcb", str(tmp_path / "other"))
     assert unknown.returncode == 2
     assert 'Unknown example "pcb"' in unknown.stderr
+
+
+def test_the_settings_in_the_documentation_read_the_example(
+    example: tuple[Path, list[Planted]], tmp_path: Path
+) -> None:
+    out, planted = example
+    page = (REPOSITORY / "docs" / "fpc.md").read_text(encoding="utf-8")
+    root = Path(shutil.copytree(out, tmp_path / "export"))
+    before, _ = read("fpc", root)
+    (root / "curate-fpc.toml").write_text(
+        page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8"
+    )
+    rows, _ = read("fpc", root)
+    for name in ("label", "part_id", "category", "machine_code", "um_per_px"):
+        assert column(rows, name) == column(before, name)
+    assert all(f"`{one.code}`" in page for one in planted)

@@ -94,6 +94,13 @@ def test_a_zip_that_is_no_workbook_and_a_huge_cell_are_refused(tmp_path: Path) -
         list(sheet.rows)
 
 
+def test_a_table_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tabular, "MAX_ROWS", 3)
+    sheet = open_sheet(csv(tmp_path, "a,b\n1,2\n3,4\n5,6\n"), "t.csv")
+    with pytest.raises(Unreadable, match=r"t\.csv has more than 3 rows"):
+        list(sheet.rows)
+
+
 def test_column_names_are_read_from_the_head_only(tmp_path: Path) -> None:
     path = csv(tmp_path, "Datei;Los\n" + "x;y\n" * 50_000)
     assert column_names(path) == ["Datei", "Los"]

@@ -158,7 +158,7 @@ def _records(
 def _recognised(tree: Tree) -> list[str]:
     """Tables of inspection machines, for which no option is needed."""
     near = [path for path in tree.files if path.count("/") < 2 and Path(path).suffix.lower() in KINDS]
-    return [path for path in near[:MAX_EXAMINED] if missing(column_names(tree.files[path])) is None]
+    return [path for path in near if missing(column_names(tree.files[path])) is None]
 
 
 def _circuits(

@@ -292,6 +292,17 @@ def test_one_table_per_folder_is_read_with_paths_from_there(tmp_path: Path) -> N
     assert not told(faults, "row_without_image")
 
 
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
+    root = copied("fpc", tmp_path)
+    before, _ = read("fpc", root)
+    head, *lines = (root / "inspection.csv").read_text(encoding="utf-8-sig").splitlines()
+    (root / "inspection.csv").write_text("\n".join([head, *reversed(lines)]), encoding="utf-8")
+    after, faults = read("fpc", root)
+    assert len(faults) == 1
+    for name in ("label", "defect_types", "category", "part_id", "captured_at"):
+        assert column(after, name) == column(before, name)
+
+
 def test_excel_and_parquet_tables_read_like_csv(tmp_path: Path) -> None:
     expected, _ = read("fpc", ROOT)
     frame = pd.read_csv(ROOT / "inspection.csv", sep=";", decimal=",", encoding="utf-8-sig")

@@ -152,6 +152,8 @@ def test_what_is_wrong_with_the_options_is_said(tmp_path: Path) -> None:
         read("table", root, table="labels.csv")
     with pytest.raises(ValueError, match='columns maps "colour", which is unknown'):
         read("table", root, table="labels.csv", columns={"colour": "label"})
+    with pytest.raises(ValueError, match=r'values maps "result", which is unknown'):
+        read("table", root, table="labels.csv", values={"result": {}})
     with pytest.raises(ValueError, match=r"The option category must be text, not \[3\]\."):
         read("table", root, table="labels.csv", category=[3])
     with pytest.raises(CurateError, match=r"no column of labels\.csv is known as image"):
