@@ -17,7 +17,7 @@ from curate.errors import Unreadable
 from curate.faults import Fault
 from curate.images import read_hw
 from curate.readings import leftovers, licence_text, row, table, without_shared_masks
-from curate.shapes import Entry
+from curate.shapes import Entry, as_numbers
 from curate.walking import Tree
 
 UNANNOTATED = ("unknown", "normal")
@@ -147,12 +147,11 @@ def other_size(
 ) -> Fault | None:
     """A fault when an annotation was made on an image of another size; sizes that are no numbers or 0 say
     nothing."""
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and n > 0 for n in said_hw):
-        return None
-    if said_hw == actual_hw:
+    said = as_numbers(list(said_hw), 2)
+    if said is None or min(said) <= 0 or said == [*actual_hw]:
         return None
     message = (
-        f"{annotation_path} is made for an image of {said_hw[1]:g} x {said_hw[0]:g} px, but {image} has "
+        f"{annotation_path} is made for an image of {said[1]:g} x {said[0]:g} px, but {image} has "
         f"{actual_hw[1]} x {actual_hw[0]} px; what it says of this image is not used."
     )
     remedy = "Restore the image that was annotated, or scale the annotations to this one."

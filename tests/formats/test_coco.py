@@ -215,8 +215,13 @@ def test_a_bad_polygon_does_not_take_the_good_one_with_it(tmp_path: Path) -> Non
 
 def test_an_image_of_another_size_keeps_its_label_but_not_the_outlines(tmp_path: Path) -> None:
     image(tmp_path, "a.png", "b.png")
-    images = [entry(1, "a.png", width=128, height=96), entry(2, "b.png", width=0, height=None)]
-    rows, faults = one_file(tmp_path, images, [drawn(1, bbox=BOX), drawn(2, bbox=BOX)])
+    image(tmp_path, "c.png")
+    images = [
+        entry(1, "a.png", width=128, height=96),
+        entry(2, "b.png", width=0, height=None),
+        entry(3, "c.png", width=10**400, height="48"),
+    ]
+    rows, faults = one_file(tmp_path, images, [drawn(k, bbox=BOX) for k in (1, 2, 3)])
     assert messages(faults, "image_size") == [
         "result.json is made for an image of 128 x 96 px, but a.png has 64 x 48 px; "
         "what it says of this image is not used."
