@@ -20,7 +20,7 @@ FIELDS: dict[str, tuple[type, str]] = {
     "smallest_region_px": (int, "Size of its smallest region."),
     "duplicate_group": (str, "Path of the first image of those that show the same, exactly or nearly."),
 }
-DUPLICATES = ("exact_duplicates", "near_duplicates")  # a later one does not replace an earlier one
+DUPLICATES = ("exact_duplicates", "near_duplicates")
 MEASURED = {
     "brightness": "brightness_p50",
     "contrast": "contrast",
@@ -72,11 +72,11 @@ def _by_id(table: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
 
 
 def _duplicate_groups(findings: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Relative path -> first path of the group."""
-    groups: dict[str, str] = {}
-    found = [row for row in findings if row["check"] in DUPLICATES]
-    for row in sorted(found, key=lambda row: DUPLICATES.index(row["check"])):
-        members = sorted({row["relative_path"], *row["related"]})
-        for path in members:
-            groups.setdefault(path, members[0])
-    return groups
+    """Relative path -> first path of its group; findings that share a file make one group."""
+    groups: dict[str, set[str]] = {}
+    for row in findings:
+        if row["check"] in DUPLICATES:
+            members = {row["relative_path"], *row["related"]}
+            merged = members.union(*(groups[path] for path in members if path in groups))
+            groups |= dict.fromkeys(merged, merged)
+    return {path: min(group) for path, group in groups.items()}

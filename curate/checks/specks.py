@@ -20,8 +20,7 @@ def run(evidence: Evidence) -> list[Fault]:
             CODE,
             "warning",
             row["relative_path"],
-            f"{row['relative_path']}: {_of(row['n_specks'], row['n_regions'])} at most {SPECK_PX} px, "
-            f"the smallest {row['smallest_px']}.",
+            f"{row['relative_path']}: {_told(row['n_specks'], row['n_regions'], row['smallest_px'])}.",
             "Remove them, or use --fix: the mask in the workspace loses them, if other regions remain.",
         )
         for row in evidence.masks_of_samples()
@@ -45,7 +44,11 @@ def fix(evidence: Evidence, faults: list[Fault]) -> list[Fix]:
     ]
 
 
-def _of(n_specks: int, n_regions: int) -> str:
+def _told(n_specks: int, n_regions: int, smallest_px: int) -> str:
     if n_regions == 1:
-        return "the only region in its mask has"
-    return f"{n_specks} of the {n_regions} regions in its mask {'has' if n_specks == 1 else 'have'}"
+        return f"the only region in its mask has {smallest_px} px"
+    have = "has" if n_specks == 1 else "have"
+    return (
+        f"{n_specks} of the {n_regions} regions in its mask {have} at most {SPECK_PX} px, "
+        f"the smallest {smallest_px}"
+    )
