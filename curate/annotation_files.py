@@ -29,9 +29,7 @@ def text(tree: Tree, relative_path: str, faults: list[Fault], max_bytes: int = M
     path = tree.files[relative_path]
     try:
         size = path.stat().st_size
-        if not path.is_file():
-            problem = "is no file but a pipe or a device"
-        elif size > max_bytes:
+        if size > max_bytes:
             problem = f"has {size} bytes, more than {max_bytes}"
         else:
             return path.read_text(encoding="utf-8-sig")
