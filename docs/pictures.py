@@ -165,7 +165,7 @@ def _shot(page: Path) -> Image.Image:
         shown = browser.new_page(viewport={"width": 1200, "height": 900})
         shown.goto(page.as_uri())
         shown.get_by_role("button", name="Open all").click()
-        content = shown.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1200, "height": 2050})
+        content = shown.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1200, "height": 2280})
         browser.close()
     return Image.open(io.BytesIO(content))
 
