@@ -8,23 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from curate.faults import Fault
 from curate.formats.labelme import detect
 from curate.ground_truth import decode_runs, draw
 from curate.images import encode_png
+from tests.helpers.annotated import image, messages
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
 ROOT = GOLDEN / "labelme"
 TRIANGLE = [[4, 5], [16, 5], [16, 9]]
-
-
-def image(root: Path, *names: str) -> None:
-    """Grey images of 64 x 48 px."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / name)
 
 
 def shape(points: object = TRIANGLE, label: object = "scratch", kind: object = "polygon", **more: Any) -> Any:
@@ -50,10 +43,6 @@ def one(root: Path, shapes: object, **more: object) -> tuple[dict[str, Any], lis
     saved(root, "a.json", shapes, **more)
     rows, faults = read("labelme", root)
     return rows["a.png"], faults
-
-
-def messages(faults: list[Fault], code: str) -> list[str]:
-    return [fault.message for fault in faults if fault.code == code]
 
 
 def packed(mask: np.ndarray) -> str:

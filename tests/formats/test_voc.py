@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from curate import ground_truth
-from curate.faults import Fault
 from curate.formats.voc import detect
 from curate.ingest import build_table, write_masks
 from curate.masks import read_mask
+from tests.helpers.annotated import image, messages
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
 ROOT = GOLDEN / "voc"
@@ -18,13 +18,6 @@ IMAGES = "VOCdevkit/VOC2012/JPEGImages"
 BASE = "VOCdevkit/VOC2012"
 CORNERS = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
 OBJECT = f"<object><name>{{}}</name><bndbox>{CORNERS}</bndbox></object>"
-
-
-def image(root: Path, *names: str) -> None:
-    """Grey images of 64 x 48 px."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / name)
 
 
 def xml(path: Path, inner: str = "", filename: str = "") -> None:
@@ -39,10 +32,6 @@ def mask(path: Path, values: np.ndarray, palette: bool = True) -> None:
     if palette:
         picture.putpalette([0, 0, 0] + [200, 180, 160] * 255)
     picture.save(path)
-
-
-def messages(faults: list[Fault], code: str) -> list[str]:
-    return [fault.message for fault in faults if fault.code == code]
 
 
 def test_labels_boxes_and_splits_of_the_golden_tree() -> None:

@@ -4,23 +4,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from curate.faults import Fault
 from curate.formats.yolo_seg import detect, parse_line
+from tests.helpers.annotated import image, messages
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
 ROOT = GOLDEN / "yolo_seg"
 LINE = "0 0.25 0.25 0.5 0.25 0.5 0.5\n"
-
-
-def image(root: Path, *names: str) -> None:
-    """Grey images of 64 x 48 px."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / name)
 
 
 def files(root: Path, **contents: str) -> None:
@@ -29,10 +21,6 @@ def files(root: Path, **contents: str) -> None:
         path = root / name.replace("__", "/").replace("_yaml", ".yaml").replace("_txt", ".txt")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-
-
-def messages(faults: list[Fault], code: str) -> list[str]:
-    return [fault.message for fault in faults if fault.code == code]
 
 
 def one_line(root: Path, line: str) -> tuple[dict[str, Any], list[Fault]]:
