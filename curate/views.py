@@ -53,6 +53,6 @@ def encoded(pixels: Array, facts: ImageFacts) -> bytes:
 def _stretched(pixels: Array) -> Array:
     step = max(1, pixels.size // 1_000_000)
     low, high = np.percentile(pixels.ravel()[::step], (LOW, HIGH))
-    scaled = (pixels.astype(np.float32) - low) * (255.0 / max(1.0, high - low))
+    scaled = (pixels.astype(np.float32) - low) * (255.0 / max(1.0, high - low)) + 0.5
     stretched: Array = np.clip(scaled, 0, 255).astype(np.uint8)
     return stretched

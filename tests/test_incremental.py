@@ -1,0 +1,140 @@
+"""Taking the same source in again: what did not change is not read, and what did is told apart."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate import tables
+from curate.recipe import Source
+from curate.steps import ingest
+from curate.steps.record import Context
+from curate.workspace import Workspace
+from tests.helpers.tiny import normal_image, write_mvtec
+from tests.helpers.toy_steps import add_image, taken
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    workspace = Workspace.at(tmp_path / "home")
+    yield Context(workspace, workspace.dataset("toy"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_mvtec(tmp_path / "images", n_train=4, n_good=4, n_per_defect=4)
+
+
+def paint(path: Path, seed: int) -> None:
+    Image.fromarray(normal_image(np.random.default_rng(seed))).save(path)
+
+
+def counts(result: dict[str, Any]) -> dict[str, int]:
+    return {name: result[f"n_{name}"] for name in ("decoded", "added", "changed", "vanished")}
+
+
+def test_an_unchanged_source_is_not_read_and_changes_no_file(context: Context, root: Path) -> None:
+    assert counts(taken(context, root)) == {"decoded": 16, "added": 16, "changed": 0, "vanished": 0}
+    before = context.paths.samples.stat()
+    result = taken(context, root)
+    assert not result["fresh"] and counts(result) == dict.fromkeys(counts(result), 0)
+    assert context.paths.samples.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_added_changed_and_vanished_files_are_told_apart_and_only_they_are_read(
+    context: Context, root: Path
+) -> None:
+    taken(context, root)
+    added = add_image(root)
+    paint(root / "weave/train/good/000.png", 77)
+    (root / "weave/train/good/001.png").unlink()
+    result = taken(context, root)
+    assert counts(result) == {"decoded": 2, "added": 1, "changed": 1, "vanished": 1}
+    assert result["names"] == {
+        "added": [added],
+        "changed": ["weave/train/good/000.png"],
+        "vanished": ["weave/train/good/001.png"],
+    }
+
+
+def test_a_file_with_a_new_time_but_old_pixels_is_read_and_is_no_change(context: Context, root: Path) -> None:
+    taken(context, root)
+    os.utime(root / "weave/train/good/000.png")
+    assert counts(taken(context, root)) == {"decoded": 1, "added": 0, "changed": 0, "vanished": 0}
+
+
+def test_a_mask_that_was_drawn_anew_is_read_though_its_image_is_not(context: Context, root: Path) -> None:
+    taken(context, root)
+    masks = sorted(context.paths.masks.iterdir())
+    before = {path: path.read_bytes() for path in masks}
+    mask = np.zeros((48, 64), np.uint8)
+    mask[3:9, 40:50] = 255
+    Image.fromarray(mask).save(root / "weave/ground_truth/stain/000_mask.png")
+    assert counts(taken(context, root))["decoded"] == 0
+    assert sum(path.read_bytes() != before[path] for path in masks) == 1
+    areas = sorted(row["n_px"] for row in tables.to_rows(tables.read(context.paths.mask_facts)))
+    assert areas == [60] + [70] * 7
+
+
+def test_rehash_finds_what_size_and_time_hide(context: Context, root: Path) -> None:
+    target = root / "weave/train/good/000.bmp"
+    paint(target, 1)
+    taken(context, root)
+    state = target.stat()
+    paint(target, 2)
+    os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert target.stat().st_size == state.st_size
+    assert taken(context, root)["fresh"] is False
+    result = ingest.run(context, Source(root, "mvtec_ad"), rehash=True)
+    assert counts(result) == {"decoded": 17, "added": 0, "changed": 1, "vanished": 0}
+
+
+def test_a_damaged_image_that_was_mended_is_taken_in(context: Context, root: Path) -> None:
+    good = root / "weave/train/good/000.png"
+    content = good.read_bytes()
+    good.write_bytes(content[:200])
+    assert taken(context, root)["n_errors"] == 1
+    good.write_bytes(content)
+    result = taken(context, root)
+    assert result["n_errors"] == 0 and counts(result)["added"] == 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from curate import file_cache
+from curate.recipe import Source
+from curate.steps import ingest
+from curate.steps.record import Context
+from curate.workspace import Workspace
+if __name__ == "__main__":
+    file_cache.COMMIT_S = 0.0
+    workspace = Workspace.at(Path(sys.argv[1]))
+    ingest.run(Context(workspace, workspace.dataset("toy")), Source(Path(sys.argv[2]), "mvtec_ad"))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_keeps_what_it_read(tmp_path: Path, context: Context) -> None:
+    root = write_mvtec(tmp_path / "many", n_train=900, n_good=4)
+    script = tmp_path / "run.py"
+    script.write_text(KILLED)
+    process = subprocess.Popen([sys.executable, script, context.workspace.home, root])
+    limit = time.monotonic() + 60
+    wal = Path(f"{context.paths.file_cache}-wal")
+    while not (wal.exists() and wal.stat().st_size > 200_000) and time.monotonic() < limit:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not context.paths.samples.exists(), "it ended before it was killed"
+    result = taken(context, root)
+    assert result["n_images"] == result["n_added"] == 910
+    assert 0 < result["n_decoded"] < 910
