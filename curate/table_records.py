@@ -93,9 +93,10 @@ class Images:
     """Finds the images of a folder by the paths or names that tables give."""
 
     def __init__(self, tree: Tree, prefix: str | None = None) -> None:
-        """Index the images; `prefix` is cut from the beginning of each path that has it."""
+        """Index the images; `prefix`, and the root's own path, are cut from paths that begin so."""
         self.tree = tree
-        self.prefix = _slashed(prefix or "").rstrip("/").casefold()
+        beginnings = [_slashed(place).rstrip("/") for place in (prefix or "", str(tree.root.absolute()))]
+        self._beginnings = [f"{place}/" for place in beginnings if place]
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
         self._images: set[str] = set()
@@ -130,8 +131,9 @@ class Images:
     def cut(self, named: str) -> str:
         """A path without the prefix."""
         name = _slashed(named)
-        if self.prefix and name.casefold().startswith(f"{self.prefix}/"):
-            return name[len(self.prefix) + 1 :]
+        for place in self._beginnings if "/" in name else ():
+            if name[: len(place)].casefold() == place.casefold():
+                return name[len(place) :]
         return name
 
 

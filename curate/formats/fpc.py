@@ -57,23 +57,30 @@ def detect(root: Path) -> list[str]:
 
 
 def _candidates(root: Path) -> Iterator[Path]:
-    """Tables in the root and in the folders of it, a limited number."""
-    found: list[Path] = []
-    folders = [root]
-    for depth in range(2):
-        below = []
-        for folder in folders:
-            try:
-                with os.scandir(folder) as listing:
-                    entries = sorted(
-                        (entry for entry in listing if entry.name[0] != "."), key=lambda e: e.name
-                    )
-                    found += [Path(e.path) for e in entries if os.path.splitext(e.name)[1].lower() in KINDS]  # noqa: PTH122 - in folders of many images
-                    below += [Path(e.path) for e in entries if depth == 0 and e.is_dir()]
-            except OSError:
-                continue
-        folders = below
-    yield from found[:MAX_EXAMINED]
+    """Tables in the root and in the folders of it, a limited number; a pipe is none, it may never answer."""
+    n_found = 0
+    for folder in (root, *(path for path, is_dir in _listed(root) if is_dir)):
+        for path, is_dir in _listed(folder):
+            if not is_dir and path.is_file():
+                n_found += 1
+                if n_found > MAX_EXAMINED:
+                    return
+                yield path
+
+
+def _listed(folder: Path) -> list[tuple[Path, bool]]:
+    """Folders and what ends like a table in a folder, sorted; light, because it may hold many images."""
+    found = []
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                is_dir = entry.is_dir()
+                suffix = entry.name[entry.name.rfind(".") :].lower()
+                if entry.name[0] != "." and (is_dir or suffix in KINDS):
+                    found.append((Path(entry.path), is_dir))
+    except OSError:
+        return []
+    return sorted(found)
 
 
 def read(

@@ -1,6 +1,7 @@
 """The reader for inspection machines' tables on a hand-checked tree, other spellings, and what goes wrong."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,8 @@ def test_paths_of_another_machine_lose_their_beginning(tmp_path: Path) -> None:
     rows, faults = read("fpc", root, prefix="d:/aoi/")
     assert not told(faults, "path_outside")
     assert rows[SECOND]["lot"] == "L1"
+    (root / "inspection.csv").write_text(f"image,lot,panel,section\n{root / SECOND},L2,P1,acf\n")
+    assert read("fpc", root)[0][SECOND]["lot"] == "L2"
 
 
 def test_every_fault_has_its_code_file_and_row_and_good_rows_go_in(tmp_path: Path) -> None:
@@ -301,6 +304,13 @@ def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
     assert len(faults) == 1
     for name in ("label", "defect_types", "category", "part_id", "captured_at"):
         assert column(after, name) == column(before, name)
+
+
+def test_a_pipe_that_looks_like_a_table_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "inspection.csv")
+    assert fpc.detect(tmp_path) == [
+        "no table (CSV, Parquet, Excel) of an inspection machine, and no curate-fpc.toml"
+    ]
 
 
 def test_excel_and_parquet_tables_read_like_csv(tmp_path: Path) -> None:
