@@ -67,7 +67,10 @@ def codes(tree: Tree, options: table_options.Options, faults: list[Fault]) -> di
     if given is None:
         return None
     if isinstance(given, Mapping):
-        return {str(code).casefold(): _code(str(code), stands_for) for code, stands_for in given.items()}
+        try:
+            return {str(code).casefold(): _code(str(code), stands_for) for code, stands_for in given.items()}
+        except ValueError as error:
+            raise (DataFault(f"DataFault: {error}.") if "codes" in options.of_file else error) from error
     path, name, folder = table_options.named_file(tree, given, "codes" in options.of_file)
     sheet = open_sheet(path, name, folder, options.text("encoding"))
     columns = resolve(sheet, {}, CODE_COLUMNS, needed=("machine_code",))
@@ -95,7 +98,7 @@ def _code(code: str, stands_for: Any) -> Code:
     if isinstance(stands_for, str):
         stands_for = {"label": stands_for} if label(stands_for) else {"defect_type": stands_for}
     if not isinstance(stands_for, Mapping):
-        raise ValueError(f"The code {code} must map to a defect type or a label, not to {stands_for!r}.")
+        raise ValueError(f"the code {code} must map to a defect type or a label, not to {stands_for!r}")
     word, defect_type = stands_for.get("label"), stands_for.get("defect_type")
     if word is None and defect_type is None:
         raise ValueError(f"the code {code} has neither a defect type nor a label")

@@ -416,3 +416,12 @@ def test_two_columns_for_one_are_not_guessed(tmp_path: Path) -> None:
         read("fpc", root)
     rows, _ = read("fpc", root, columns={"result": "Verdict"})
     assert rows[FIRST]["label"] == "anomalous"
+
+
+def test_codes_that_map_to_nothing_known_are_wrong_usage_or_a_wrong_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the code D01 must map to a defect type or a label, not to 3"):
+        read("fpc", ROOT, codes={"D01": 3})
+    root = copied("fpc", tmp_path)
+    (root / "curate-fpc.toml").write_text("[codes]\nD01 = 3\n")
+    with pytest.raises(CurateError, match="the code D01 must map"):
+        read("fpc", root)
