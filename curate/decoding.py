@@ -1,0 +1,285 @@
+"""Decodes image files for curate.images: Pillow, but where another decoder is faster or more exact.
+
+JPEG goes to simplejpeg, which gives the same pixels and hands on what libjpeg complains of; 16-bit colour
+goes to OpenCV, since Pillow would reduce it to 8 bits. Decoders skip damage that a checksum or an end marker
+gives away, so these are checked first (curate/damage.py).
+"""
+
+import errno
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
+
+from curate.damage import found
+from curate.errors import Unreadable
+from curate.faults import shown
+
+Array: TypeAlias = NDArray[Any]
+
+MAX_PIXELS = 1 << 30
+LARGE_PIXELS = 1 << 26  # from here on one image at a time is decoded, so that threads do not fill the memory
+BYTES_FROM_ONE = 1100  # no PNG or TIFF compression makes more bytes of one
+PLUGINS = (
+    PngImagePlugin.PngImageFile,
+    JpegImagePlugin.JpegImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+)
+FORMATS = [plugin.format for plugin in PLUGINS]
+LFS_POINTER = b"version https://git-lfs"
+COPY_AGAIN = "Copy or download the file again, or remove it."
+HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters", "Inconsistent progression sequence")
+SUBFILE_TYPE, REDUCED = 254, 1
+GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+TIFF_BITS_PER_SAMPLE, EXIF_ORIENTATION = 258, 274
+
+# Pillow refuses 179 megapixels, which line-scan cameras exceed; the limit here is MAX_PIXELS.
+Image.MAX_IMAGE_PIXELS = None
+_large = threading.Lock()
+_heard = threading.local()
+
+
+class BadImage(Unreadable):
+    """An image file that cannot be used; carries the reason and the remedy apart."""
+
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"Unreadable: {shown(path)} {reason}. {remedy}")
+        self.path = path
+        self.reason = reason
+        self.remedy = remedy
+
+
+class BadPage(BadImage):
+    """A page of a file that cannot be used, though the first can."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels without alpha, and what the file says about itself."""
+
+    pixels: Array
+    bit_depth: int
+    channels: int
+    orientation: int
+    n_pictures: int
+    file_format: str
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Collect what decoders complain of in this thread while the block runs."""
+    before = getattr(_heard, "complaints", None)
+    _heard.complaints = complaints = list[str]()
+    try:
+        yield complaints
+    finally:
+        _heard.complaints = before
+
+
+def _complain(text: str) -> None:
+    complaints = getattr(_heard, "complaints", None)
+    if complaints is not None:
+        complaints.append(text)
+
+
+def hear_warnings() -> None:
+    """Hand Pillow's warnings to `listening` instead of printing them; for the life of the process."""
+    shown_before = warnings.showwarning
+    if getattr(shown_before, "for_curate", False):
+        return
+
+    def show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
+        if getattr(_heard, "complaints", None) is not None and "PIL" in filename:
+            _complain(str(message))
+        else:
+            shown_before(message, category, filename, *rest, **more)
+
+    show.for_curate = True  # type: ignore[attr-defined]
+    warnings.filterwarnings("always", module=r"PIL\.")
+    warnings.showwarning = show
+
+
+def file_content(path: Path) -> bytes:
+    """All bytes of an image file; see opened for what it raises."""
+    with opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """An image file to read from.
+
+    Raises:
+        BadImage: it is missing, forbidden, empty, or only a pointer to the image.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+            if not head:
+                raise BadImage(path, "is empty (0 bytes)", COPY_AGAIN)
+            if head == LFS_POINTER:
+                remedy = 'Run "git lfs pull" in its repository.'
+                raise BadImage(path, "is a Git LFS pointer, not the image itself", remedy)
+            file.seek(0)
+            yield file
+    except OSError as error:
+        raise _closed(path, error) from error
+
+
+def _closed(path: Path, error: OSError) -> BadImage:
+    if isinstance(error, FileNotFoundError):
+        what = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
+        return BadImage(path, what, "Restore the file, or remove what points to it.")
+    if isinstance(error, PermissionError):
+        return BadImage(path, "may not be read (no permission)", "Give yourself read permission (chmod u+r).")
+    if error.errno == errno.ELOOP:
+        return BadImage(path, "is a symbolic link that leads back to itself", "Remove the link.")
+    return BadImage(path, f"cannot be read ({error.strerror})", "Check the disk and the path.")
+
+
+def frames_of(image: Image.Image) -> list[int]:
+    """Numbers of the frames that are pictures of their own: reduced copies in a TIFF are not."""
+    n_frames = int(getattr(image, "n_frames", 1)) if image.format in ("PNG", "TIFF") else 1
+    if n_frames == 1:
+        return [0]
+    kept = [0]
+    for frame in range(1, n_frames):
+        image.seek(frame)
+        if not int(getattr(image, "tag_v2", {}).get(SUBFILE_TYPE, 0)) & REDUCED:
+            kept.append(frame)
+    image.seek(0)
+    return kept
+
+
+def _n_pictures(image: Image.Image) -> int:
+    try:
+        return len(frames_of(image))
+    except Exception:  # the first picture is good, what follows is not
+        return 1
+
+
+def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
+    if damage := found(content):
+        raise BadImage(path, damage, COPY_AGAIN)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            check_size(path, image, len(content))
+            if image.width * image.height >= LARGE_PIXELS:
+                with _large:
+                    return _load(path, content, image, indices)
+            return _load(path, content, image, indices)
+    except UnidentifiedImageError as error:
+        known = "PNG, JPEG, BMP or TIFF"
+        raise BadImage(
+            path, f"is not a {known} image (it begins with {content[:8]!r})", "Convert it, or remove it."
+        ) from error
+    except BadImage:
+        raise
+    except Exception as error:  # Pillow raises many kinds on damaged files: SyntaxError, struct.error, ...
+        raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
+
+
+def check_size(path: Path, image: Image.Image, n_bytes: int) -> None:
+    n_pixels = image.width * image.height
+    if n_pixels > MAX_PIXELS:
+        what = f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}"
+        raise BadImage(path, what, "Cut the picture into pieces.")
+    if n_pixels // 8 > n_bytes * BYTES_FROM_ONE and image.format != "JPEG":
+        what = f"claims {image.width} x {image.height} pixels, which its {n_bytes} bytes cannot hold"
+        raise BadImage(path, what, COPY_AGAIN)
+
+
+def _load(path: Path, content: bytes, image: Image.Image, indices: bool) -> Decoded:
+    bit_depth = bits_of(image, content)
+    if bit_depth > 16:
+        what = f"has {bit_depth} bits per channel, expected 8 or 16"
+        raise BadImage(path, what, "Convert it to a 16-bit PNG.")
+    n_pictures = _n_pictures(image)
+    if image.format == "JPEG" and image.mode in ("L", "RGB"):
+        pixels = _jpeg(path, content, image.mode)
+    elif indices and image.mode in ("P", "1"):
+        image.load()
+        pixels = np.asarray(image).astype(np.uint8)
+    elif bit_depth <= 8 or image.mode in GREY_16:
+        image.load()
+        pixels = pixels_of(image)
+    else:
+        image.load()
+        pixels = _colour_16(content)
+    orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if "exif" in image.info else 1
+    channels = len(image.getbands()) if image.mode != "P" else 3
+    return Decoded(pixels, bit_depth, channels, orientation, n_pictures, str(image.format))
+
+
+def _jpeg(path: Path, content: bytes, mode: str) -> Array:
+    """(H, W) or (H, W, 3) uint8. What libjpeg can only guess is damage; what it skips is a complaint."""
+    space = "GRAY" if mode == "L" else "RGB"
+    try:
+        pixels = simplejpeg.decode_jpeg(content, space, strict=True)
+    except ValueError as error:
+        if not any(harmless in str(error) for harmless in HARMLESS):
+            raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
+        _complain(str(error))
+        pixels = simplejpeg.decode_jpeg(content, space, strict=False)
+    grey: Array = pixels[:, :, 0] if mode == "L" else pixels
+    return grey
+
+
+def bits_of(image: Image.Image, content: bytes) -> int:
+    if image.mode in ("I", "F"):
+        return 32
+    if image.mode == "1":
+        return 1
+    if image.mode in GREY_16:
+        return 16
+    if image.format == "PNG":
+        return max(8, content[24])
+    if image.format == "TIFF":
+        bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(TIFF_BITS_PER_SAMPLE, (8,))
+        return max(8, *bits)
+    return 8
+
+
+def pixels_of(image: Image.Image) -> Array:
+    """(H, W) or (H, W, 3), as stored."""
+    if image.mode in GREY_16:
+        return np.asarray(image).astype(np.uint16)
+    if image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    if image.mode == "1":
+        return np.asarray(image.convert("L"))
+    if image.mode in ("LA", "La"):
+        return np.ascontiguousarray(np.asarray(image)[:, :, 0])
+    if image.mode in ("RGBA", "RGBX"):
+        return np.ascontiguousarray(np.asarray(image)[:, :, :3])
+    if image.mode in ("P", "PA"):
+        return np.ascontiguousarray(np.asarray(image.convert("RGBA"))[:, :, :3])
+    return np.asarray(image.convert("RGB"))
+
+
+def _colour_16(content: bytes) -> Array:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise ValueError("its 16-bit pixels cannot be decoded")
+    if decoded.ndim == 2:
+        return np.asarray(decoded)
+    return np.ascontiguousarray(decoded[:, :, 2::-1])
