@@ -1,8 +1,9 @@
 """Lists the files of a dataset folder, and everything in it that cannot or should not be read.
 
 Links to files and folders are followed, except a link to a folder that contains it: that would never end.
-Names that begin with a dot are ignored and reported. So are names that are not UTF-8, because neither JSON
-nor the database can hold them.
+Pipes and devices are no files: to read one may wait for ever, or fill the memory. Names that begin with a dot
+are ignored and reported. So are names that are not UTF-8, because neither JSON nor the database can hold
+them.
 """
 
 import os
@@ -10,6 +11,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -89,6 +91,24 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def matching(root: Path, pattern: str) -> Iterator[Path]:
+    """Files and folders below the root that fit a pattern such as "*/train"; what cannot be reached is passed
+    over, where Path.glob raises."""
+    *folders, last = pattern.split("/")
+    found = [root]
+    for part in folders:
+        found = [path for folder in found for path in _fitting(folder, part) if is_folder(path)]
+    for folder in found:
+        yield from _fitting(folder, last)
+
+
+def _fitting(folder: Path, part: str) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if fnmatchcase(path.name, part))
+    except OSError:
+        return []
+
+
 def walk(root: Path) -> Tree:
     """List a dataset folder; see the module for what is left out.
 
@@ -98,7 +118,9 @@ def walk(root: Path) -> Tree:
     """
     check_root(root)
     tree = Tree(root)
-    for relative, path, is_folder in _entries(root, "", frozenset({_identity(root)}), tree.faults):
+    here = root.resolve()
+    above = frozenset(_identity(folder) for folder in (here, *here.parents))
+    for relative, path, is_folder in _entries(root, "", above, tree.faults):
         if is_folder:
             tree.folders.append(relative)
         elif relative in tree.files:
@@ -177,7 +199,7 @@ def _left_out(name: str, relative: str) -> Fault | None:
             escaped,
             f"{escaped} has a name that is not UTF-8, which neither JSON nor the database can hold; "
             "it is left out.",
-            "Rename it, for example with: convmv -f latin1 -t utf8 --notest",
+            "Rename it, for example with: convmv -f latin1 -t utf8 --notest FILE.",
         )
     if name.startswith(".") or name in CLUTTER:
         return Fault(
@@ -208,9 +230,8 @@ def _special(relative: str) -> Fault:
 
 
 def _loop(relative: str, path: Path) -> Fault:
-    message = (
-        f"{relative} is a link to {shown(path.readlink())}, a folder that contains it; it is not followed."
-    )
+    target = f"a link to {shown(path.readlink())}" if path.is_symlink() else "mounted twice"
+    message = f"{relative} is {target}, a folder that contains it; it is not followed."
     return Fault("link_loop", "error", relative, message, "Remove the link.")
 
 

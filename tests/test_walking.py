@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import Missing, Unreadable
-from curate.walking import walk
+from curate.walking import matching, walk
 from tests.helpers.golden import codes
 from tests.helpers.ordinary_user import open_folder, ordinary_user
 
@@ -54,6 +54,25 @@ def test_links_are_followed_and_a_loop_is_reported_not_walked(tmp_path: Path) ->
     assert codes(tree.faults) == [("link_loop", "a/up"), ("link_loop", "self")]
     assert "a folder that contains it; it is not followed" in tree.faults[0].message
     assert tree.faults[0].remedy == "Remove the link."
+
+
+def test_links_to_folders_around_the_root_are_loops_too(tmp_path: Path) -> None:
+    """The walk would come down to the root again, and go round."""
+    root = tmp_path / "data"
+    touch(root / "a/1.png")
+    (root / "a/parent").symlink_to("../..")
+    (root / "top").symlink_to("/")
+    tree = walk(root)
+    assert list(tree.files) == ["a/1.png"]
+    assert codes(tree.faults) == [("link_loop", "a/parent"), ("link_loop", "top")]
+
+
+def test_matching_finds_files_and_folders_and_passes_over_what_cannot_be_reached(tmp_path: Path) -> None:
+    touch(tmp_path / "group1/a/1_temp.jpg")
+    touch(tmp_path / "group2/b.txt")
+    (tmp_path / "group3").symlink_to("x" * 300)
+    assert list(matching(tmp_path, "group[0-9]/*/*_temp.jp*g")) == [tmp_path / "group1/a/1_temp.jpg"]
+    assert list(matching(tmp_path, "group?/*")) == [tmp_path / "group1/a", tmp_path / "group2/b.txt"]
 
 
 def test_a_closed_folder_is_reported_and_the_rest_is_read() -> None:
@@ -115,9 +134,11 @@ def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
 def test_a_pipe_is_reported_and_never_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to("pipe.png")
+    (tmp_path / "zeros.png").symlink_to("/dev/zero")
     tree = walk(tmp_path)
     assert tree.files == {}
     assert [(fault.code, fault.relative_path) for fault in tree.faults] == [
         ("special_file", "link.png"),
         ("special_file", "pipe.png"),
+        ("special_file", "zeros.png"),
     ]

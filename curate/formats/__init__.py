@@ -76,13 +76,12 @@ def recognise(root: Path) -> tuple[str, dict[str, list[str]]]:
 
 def _nothing_fits(root: Path, unmet: dict[str, list[str]]) -> str:
     from curate.faults import shown
+    from curate.walking import is_folder
 
     lines = [f"DataFault: no known format matches {shown(root)}:"]
     lines += [f"  {name}: {'; '.join(reasons)}" for name, reasons in unmet.items()]
     try:
-        below = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))[
-            :20
-        ]
+        below = sorted(path for path in root.iterdir() if is_folder(path) and path.name[0] != ".")[:20]
     except OSError:
         below = []
     fitting = [

@@ -39,7 +39,7 @@ from curate.readings import (
     table,
     unknown_folder,
 )
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 CLASS = r"(?:(?P<class>Class\d+)/)?(?:(?P=class)/)?"
 FILE = re.compile(rf"(?P<folder>{CLASS}(?P<split>Train|Test))/(?P<label>Label/)?[^/]+", re.I)
@@ -75,12 +75,14 @@ def detect(root: Path) -> list[str]:
         path
         for classes in ("", "[Cc]lass[0-9]*/", "[Cc]lass[0-9]*/[Cc]lass[0-9]*/")
         for half in ("[Tt]rain", "[Tt]est")
-        for path in root.glob(f"{classes}{half}/[Ll]abel")
+        for path in matching(root, f"{classes}{half}/[Ll]abel")
         if is_folder(path)
     ]
     if not found:
         return ["no folder Class<number>/Train/Label or Class<number>/Test/Label"]
-    if not any(next(folder.glob(name), None) for folder in found for name in ("*_label.*", "[Ll]abels.txt")):
+    if not any(
+        next(matching(folder, name), None) for folder in found for name in ("*_label.*", "[Ll]abels.txt")
+    ):
         return ["no mask <number>_label.PNG and no Labels.txt in the folders Label"]
     return []
 

@@ -23,7 +23,7 @@ from curate.errors import Unreadable
 from curate.faults import Fault
 from curate.images import is_image, read_hw
 from curate.readings import leftovers, not_an_image, row, stem, table, text_of, unknown_folder
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 PAIR = re.compile(
     r"(?P<folder>(?:PCBData/)?(?P<group>group\d+)/\d+)/(?P<pair>\d+)_(?P<role>test|temp)\.jpe?g", re.I
@@ -59,10 +59,10 @@ class _Pair:
 def detect(root: Path) -> list[str]:
     """Unmet requirements; empty when the folder has the layout."""
     base = root / "PCBData" if is_folder(root / "PCBData") else root
-    groups = sorted(path for path in base.glob("group[0-9]*") if is_folder(path))
+    groups = sorted(path for path in matching(base, "group[0-9]*") if is_folder(path))
     if not groups:
         return ["no group<number> folder, neither here nor in PCBData"]
-    if not any(next(group.glob("[0-9]*/*_temp.jp*g"), None) for group in groups):
+    if not any(next(matching(group, "[0-9]*/*_temp.jp*g"), None) for group in groups):
         return ["no group<number>/<number>/<pair>_temp.jpg image"]
     return []
 

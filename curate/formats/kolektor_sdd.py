@@ -22,7 +22,7 @@ from curate.faults import Fault
 from curate.images import is_image
 from curate.mask_labels import labelled, masks_by_name, no_mask
 from curate.readings import absolute, leftovers, not_an_image, orphan_mask, row, stem, table, unknown_folder
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 COMMUTATOR = re.compile(r"kos\d+", re.I)
 MASK = "_label"
@@ -43,7 +43,7 @@ def detect(root: Path) -> list[str]:
     found = sorted(path for path in root.iterdir() if COMMUTATOR.fullmatch(path.name) and is_folder(path))
     if not found:
         return ["no kos<number> folder"]
-    if not any(next(folder.glob(f"*{MASK}.*"), None) for folder in found):
+    if not any(next(matching(folder, f"*{MASK}.*"), None) for folder in found):
         return [f"no mask kos<number>/Part<number>{MASK}.bmp"]
     return []
 

@@ -24,7 +24,7 @@ from curate.faults import Fault
 from curate.images import is_image
 from curate.mask_labels import labelled, masks_by_name, no_mask
 from curate.readings import absolute, leftovers, not_an_image, orphan_mask, row, table, unknown_folder
-from curate.walking import is_folder, walk
+from curate.walking import is_folder, matching, walk
 
 SPLITS = {"train": "train", "test": "test"}
 NAME = re.compile(r"(?P<image>(?P<split>train|test)/\d+)(?P<mask>_GT)?\.\w+", re.I)
@@ -45,7 +45,7 @@ def detect(root: Path) -> list[str]:
     found = [path for path in root.iterdir() if path.name.lower() in SPLITS and is_folder(path)]
     if not found:
         return ["no folder train or test"]
-    if not any(next(folder.glob("[0-9]*_[Gg][Tt].*"), None) for folder in found):
+    if not any(next(matching(folder, "[0-9]*_[Gg][Tt].*"), None) for folder in found):
         return [f"no mask train/<number>{MASK}.png or test/<number>{MASK}.png"]
     return []
 

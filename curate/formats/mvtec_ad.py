@@ -34,7 +34,7 @@ from curate.mvtec_layout import (
 )
 from curate.readings import leftovers, table, without_shared_masks
 from curate.restoring import Manifest
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 CALIBRATION = "calibration"
 NORMAL = "good"
@@ -57,7 +57,7 @@ def detect(root: Path) -> list[str]:
     if not found:
         return [f"no <category>/train/{NORMAL} folder, and no train/{NORMAL} folder here"]
     for folder in found:
-        nested = next((path for path in (root / folder).glob(f"{MASKS}/*/*") if is_folder(path)), None)
+        nested = next((path for path in matching(root / folder, f"{MASKS}/*/*") if is_folder(path)), None)
         if nested:
             return [
                 f"{nested.relative_to(root)} is a folder; expected one mask file per image "

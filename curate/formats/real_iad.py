@@ -39,7 +39,7 @@ from curate.readings import (
 )
 from curate.real_iad_lists import Listed, read_lists
 from curate.real_iad_names import CODES, View, defect_type, masks, view
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 IMAGES = ("realiad_raw", "realiad_1024", "realiad_512", "realiad_256")
 LISTS = re.compile(r"realiad_jsons[\w.]*")
@@ -59,11 +59,13 @@ def detect(root: Path) -> list[str]:
     """Unmet requirements; empty when the folder has the layout."""
     found = [root / name for name in IMAGES if is_folder(root / name)]
     patterns = [f"{nested}*/{state}" for nested in ("", "*/") for state in ("OK", "NG")]
-    if any(is_folder(path) for folder in found for pattern in patterns for path in folder.glob(pattern)):
+    if any(is_folder(path) for folder in found for pattern in patterns for path in matching(folder, pattern)):
         return []
     if found:
         return [f"no {found[0].name}/<category>/OK or NG folder"]
-    if any(is_folder(path) for pattern in ("*/OK/S[0-9]*", "*/NG/*/S[0-9]*") for path in root.glob(pattern)):
+    if any(
+        is_folder(path) for pattern in ("*/OK/S[0-9]*", "*/NG/*/S[0-9]*") for path in matching(root, pattern)
+    ):
         return []
     return [f"no {', '.join(reversed(IMAGES))} folder, and no <category>/OK/S<number> folder"]
 

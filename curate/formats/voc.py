@@ -49,7 +49,7 @@ from curate.peeking import first_file
 from curate.readings import images, stem
 from curate.shapes import Entry, box, snapped
 from curate.voc_masks import CLASSES, is_mask, read_masks
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_folder, matching, walk
 
 ROOT = re.compile(rb"<annotation[\s>]")
 OBJECT = re.compile(rb"<(object|filename|size)[\s/>]")
@@ -62,7 +62,7 @@ MAX_LIST_BYTES = 64 << 20
 
 def detect(root: Path) -> list[str]:
     """Unmet requirements; empty when there are XML annotations, or class masks, two levels below at most."""
-    for base in (root, *root.glob("VOC*"), *root.glob("VOCdevkit/VOC*")):
+    for base in (root, *matching(root, "VOC*"), *matching(root, "VOCdevkit/VOC*")):
         if is_folder(base / "JPEGImages") and (is_folder(base / CLASSES) or is_folder(base / "Annotations")):
             return []
     if first_file(root, ".xml", (ROOT, OBJECT)) is None:
