@@ -2,12 +2,13 @@
 
 A row's number is the one that a spreadsheet shows: the column names are row 1. In Parquet, which has no such
 row, the first row is 1. Excel files give their values, never formulas, and are refused when they unpack to
-more than MAX_UNPACKED bytes.
+more than MAX_UNPACKED bytes, or to so much more than their size that nobody can have typed or measured it.
 """
 
 import codecs
 import csv
 import io
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".xlsx"})
 SEPARATORS = ";\t,|"
 HEAD_BYTES = 1 << 16
 MAX_UNPACKED = 1 << 29
+MAX_GROWTH, ALWAYS_UNPACKED = 200, 1 << 25  # tables of real cells grow 5 to 50 times
+MAX_WIDE_ROWS = 1000
 MAX_COLUMNS = 2000
 MAX_ROWS = 5_000_000
 PARQUET_BATCH = 10_000
@@ -67,10 +70,12 @@ def open_sheet(
         ValueError: unknown kind of file or encoding.
     """
     try:
-        size_bytes = path.stat().st_size
+        found = path.stat()
     except OSError as error:
         raise Missing(f"Missing: the table {shown(path)} cannot be reached ({error.strerror}).") from error
-    if size_bytes > MAX_BYTES:
+    if not stat.S_ISREG(found.st_mode):
+        raise _bad(name, "is no file but a folder, a pipe or a device")
+    if (size_bytes := found.st_size) > MAX_BYTES:
         raise _bad(name, f"has {size_bytes} bytes, more than {MAX_BYTES}")
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
@@ -79,7 +84,8 @@ def open_sheet(
         if kind == ".parquet":
             columns, rows = _parquet(path)
         else:
-            lines = _excel(path, name, sheet) if kind == ".xlsx" else _csv(_decoded(path, name, encoding))
+            is_excel = kind == ".xlsx"
+            lines = _excel(path, name, sheet) if is_excel else _csv(_decoded(path, name, encoding))
             columns, rows = _headed(lines, name, header_row)
     except (OSError, csv.Error) as error:
         raise _bad(name, f"cannot be read as a table ({error})") from error
@@ -93,6 +99,8 @@ def open_sheet(
 def column_names(path: Path) -> list[str]:
     """Column names of a table, from its first bytes; none where that is no table that can be read."""
     try:
+        if not path.is_file():
+            return []
         if path.suffix.lower() in (".parquet", ".xlsx"):
             return open_sheet(path, path.name).columns
         with path.open("rb") as file:
@@ -114,7 +122,7 @@ def _guarded(rows: Iterable[Row], name: str) -> Iterator[Row]:
                 raise _bad(name, f"has more than {MAX_ROWS} rows")
             if any(cells):
                 yield number, cells
-    except Unreadable:
+    except (Missing, Unreadable):
         raise
     except Exception as error:  # csv, zip, XML and Parquet readers raise many kinds on damaged files
         raise _bad(name, f"is damaged ({error})") from error
@@ -210,30 +218,33 @@ def _excel(path: Path, name: str, sheet: str | None) -> Iterator[Row]:
             unpacked = sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise _bad(name, f"is not an Excel file ({error})") from error
-    if unpacked > MAX_UNPACKED:
-        raise _bad(name, f"unpacks to {unpacked} bytes, more than {MAX_UNPACKED}")
+    size_bytes = path.stat().st_size
+    if unpacked > min(MAX_UNPACKED, max(size_bytes * MAX_GROWTH, ALWAYS_UNPACKED)):
+        raise _bad(name, f"has {size_bytes} bytes that unpack to {unpacked}, too many for a table")
+    return _guarded(_excel_rows(path, name, sheet), name)
+
+
+def _excel_rows(path: Path, name: str, sheet: str | None) -> Iterator[Row]:
     from openpyxl import load_workbook
 
-    try:
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except Exception as error:  # openpyxl raises many kinds on files that are no workbook
-        raise _bad(name, f"is not an Excel file ({error})") from error
-    names = list(book.sheetnames)
-    if sheet is not None and sheet not in names:
-        book.close()
-        raise Missing(f'Missing: {shown(name)} has no sheet "{sheet}". Sheets: {", ".join(names)}.')
-    return _excel_rows(book, sheet or names[0])
-
-
-def _excel_rows(book: Any, sheet: str) -> Iterator[Row]:
-    try:
-        page = book[sheet]
+    with path.open("rb") as file:
+        try:
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except Exception as error:  # openpyxl raises many kinds on files that are no workbook
+            raise _bad(name, f"is not an Excel file ({error})") from error
+        pages = {page.title: page for page in book.worksheets}
+        if not pages or (sheet is not None and sheet not in pages):
+            wanted = "no sheet of cells" if sheet is None else f'no sheet "{sheet}"'
+            raise Missing(f"Missing: {shown(name)} has {wanted}. Sheets: {', '.join(pages) or 'none'}.")
+        page = pages[sheet] if sheet is not None else next(iter(pages.values()))
         if hasattr(page, "reset_dimensions"):
             page.reset_dimensions()  # a wrong size in the file would hide rows
+        n_wide = 0
         for number, values in enumerate(page.iter_rows(values_only=True), start=1):
+            n_wide += len(values) > MAX_COLUMNS
+            if n_wide > MAX_WIDE_ROWS:
+                raise _bad(name, f"has more than {MAX_WIDE_ROWS} rows of more than {MAX_COLUMNS} cells")
             yield number, [as_text(value) for value in values]
-    finally:
-        book.close()
 
 
 def as_text(value: Any) -> str:

@@ -1,5 +1,7 @@
 """Tables as machines and people write them, and files that only look like tables."""
 
+import os
+import re
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -60,7 +62,7 @@ def test_an_excel_file_that_unpacks_to_too_much_is_refused(
     monkeypatch.setattr(tabular, "MAX_UNPACKED", 1 << 20)
     with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * (2 << 20))
-    with pytest.raises(Unreadable, match="unpacks to 2097152 bytes, more than 1048576"):
+    with pytest.raises(Unreadable, match="bytes that unpack to 2097152, too many for a table"):
         open_sheet(tmp_path / "bomb.xlsx", "bomb.xlsx")
     assert column_names(tmp_path / "bomb.xlsx") == []
 
@@ -92,6 +94,66 @@ def test_a_zip_that_is_no_workbook_and_a_huge_cell_are_refused(tmp_path: Path) -
     sheet = open_sheet(csv(tmp_path, 'a,b\n"' + "x" * 200_000 + '",1\n'), "t.csv")
     with pytest.raises(CurateError, match=r"t\.csv is damaged"):
         list(sheet.rows)
+
+
+def rewritten(path: Path, old: bytes, new: bytes) -> None:
+    """An Excel file with other text in one of its parts."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content.replace(old, new))
+
+
+def workbook(path: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.active.append(["image", "label"])
+    book.active.append(["a.png", "OK"])
+    book.save(path)
+    return path
+
+
+def test_a_small_excel_file_that_grows_beyond_reason_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx")
+    rewritten(path, b"<sheetData>", b"<sheetData>" + b" " * (40 << 20))
+    with pytest.raises(Unreadable, match="bytes that unpack to 419"):
+        open_sheet(path, "t.xlsx")
+
+
+def test_an_excel_sheet_whose_first_rows_are_damaged_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx")
+    rewritten(path, b"<sheetData>", b"<sheetData><row><c")
+    with pytest.raises(Unreadable, match=r"t\.xlsx is damaged"):
+        open_sheet(path, "t.xlsx")
+
+
+def test_an_excel_file_without_a_sheet_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "t.xlsx")
+    with zipfile.ZipFile(path) as archive:
+        (entry,) = re.findall(rb"<sheet .*?/>", archive.read("xl/workbook.xml"))
+    rewritten(path, entry, b"")
+    with pytest.raises(Missing, match=r"t\.xlsx has no sheet of cells"):
+        open_sheet(path, "t.xlsx")
+
+
+def test_rows_that_reach_to_the_last_column_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabular, "MAX_WIDE_ROWS", 3)
+    path = workbook(tmp_path / "t.xlsx")
+    wide = b"".join(b'<row r="%d"><c r="XFD%d"/></row>' % (n, n) for n in range(3, 8))
+    rewritten(path, b"</sheetData>", wide + b"</sheetData>")
+    with pytest.raises(Unreadable, match="more than 3 rows of more than 2000 cells"):
+        list(open_sheet(path, "t.xlsx").rows)
+
+
+def test_a_folder_or_a_pipe_named_like_a_table_is_never_opened(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").mkdir()
+    os.mkfifo(tmp_path / "p.csv")
+    for name in ("f.csv", "p.csv"):
+        with pytest.raises(Unreadable, match="is no file but a folder, a pipe or a device"):
+            open_sheet(tmp_path / name, name)
+        assert column_names(tmp_path / name) == []
 
 
 def test_a_table_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
