@@ -2,7 +2,8 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,21 @@ def effective(tree: Tree, file_name: str, given: Mapping[str, Any]) -> Options:
         except ValueError as error:
             raise DataFault(f"DataFault: {file_name}: {error}") from error
     return Options(stored | set_now, frozenset(set(stored) - set(set_now)))
+
+
+@contextmanager
+def settled(options: Options, file_name: str) -> Iterator[None]:
+    """Make wrong options a fault of the file beside the images, where all come from it: nobody typed them.
+
+    Raises:
+        DataFault: instead of a ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if options.of_file and options.of_file == set(options.values):
+            raise DataFault(f"DataFault: {file_name}: {error}") from error
+        raise
 
 
 def _plain(name: str, value: Any) -> Any:

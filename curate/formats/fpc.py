@@ -132,8 +132,9 @@ def read(
     tree = walk(root)
     options = table_options.effective(tree, SETTINGS, given)
     faults = list(tree.faults)
-    rows, mappings = _records(tree, options, faults)
-    circuits = _circuits(tree, options, rows, mappings, faults)
+    with table_options.settled(options, SETTINGS):
+        rows, mappings = _records(tree, options, faults)
+        circuits = _circuits(tree, options, rows, mappings, faults)
     groups = by_image(Images(tree, options.text("prefix")), rows, "image", faults)
     found = [taken for path, group in groups.items() if (taken := circuits.image(path, group)) is not None]
     faults += _unknown_parts(found)

@@ -96,7 +96,8 @@ def read(
         raise ValueError(
             "The format table needs the option table, the path of the table: --option table=labels.csv."
         )
-    reading = _Reading(tree, options)
+    with table_options.settled(options, SETTINGS):
+        reading = _Reading(tree, options)
     found = reading.rows()
     frame = as_table(without_shared_masks(found, reading.faults), reading.faults)
     frame.attrs["columns"] = reading.mappings

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from curate.errors import CurateError
+from curate.errors import CurateError, DataFault
 from curate.formats import table
 from tests.helpers.golden import GOLDEN, codes, column, copied, read
 
@@ -19,6 +19,17 @@ def rewritten(folder: Path, text: str) -> Path:
     (root / "curate-table.toml").unlink()
     (root / "labels.csv").write_text(text, encoding="utf-8")
     return root
+
+
+@pytest.mark.parametrize(
+    "line", ['decimal = "x"', 'encoding = "rot13"', "header_row = -5", 'mask_rule = "<"']
+)
+def test_a_wrong_option_in_the_settings_is_a_fault_of_that_file(tmp_path: Path, line: str) -> None:
+    root = copied("table", tmp_path)
+    settings = root / "curate-table.toml"
+    settings.write_text(f"{line}\n{settings.read_text()}")
+    with pytest.raises(DataFault, match=r"DataFault: curate-table\.toml: "):
+        read("table", root)
 
 
 def test_the_mapping_gives_label_types_boxes_mask_and_split() -> None:
