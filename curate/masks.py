@@ -1,19 +1,15 @@
 """Ground-truth masks: files that become bool by a stated rule, regions, boxes."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from curate.faults import Fault
 from curate.images import Array, read_stored
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RULE = re.compile(r"> ?(\d+)|(\d+)\.\.(\d+)")
 HIGHEST = 65535
@@ -154,20 +150,6 @@ def boxes_to_mask(boxes: Iterable[Iterable[float]], image_hw: tuple[int, int]) -
         right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
         mask[top : max(top, bottom), left : max(left, right)] = True
     return mask
-
-
-def areas(samples: "pd.DataFrame", folder: Path) -> Iterator[tuple[str, str, int]]:
-    """Relative path, mask rule and number of defect pixels of every anomalous sample with a mask in `folder`.
-
-    Args:
-        samples: the sample table.
-        folder: holds <sample_id>.png, as curate.ingest.write_masks makes them.
-    """
-    anomalous = samples[(samples["label"] == "anomalous") & samples["gt_mask_path"].notna()]
-    for row in anomalous.itertuples(index=False):
-        path = folder / f"{row.sample_id}.png"
-        if path.exists():
-            yield str(row.relative_path), str(row.mask_rule), int(np.count_nonzero(read_mask(path)))
 
 
 def size_fault(
