@@ -55,14 +55,25 @@ def declare(dataset: Any) -> None:
     if dataset.media_type is None:
         dataset.media_type = "image"
     known = set(dataset.get_field_schema(flat=True))
-    for name, kind in _kinds(fo).items():
-        if name not in known:
-            dataset.add_sample_field(name, kind.pop("ftype"), description=_description(name), **kind)
+    lacking = {name: kind for name, kind in _kinds(fo).items() if name not in known}
+    for nested in (False, True):  # a parent comes before its parts
+        _add_fields(dataset, {name: kind for name, kind in lacking.items() if ("." in name) is nested})
     if dataset.mask_targets.get("gt_mask") != MASK_TARGETS:
         dataset.mask_targets["gt_mask"] = MASK_TARGETS
         dataset.save()
     if "sample_id" not in dataset.get_index_information():
         dataset.create_index("sample_id", unique=True)
+
+
+def _add_fields(dataset: Any, kinds: dict[str, dict[str, Any]]) -> None:
+    """Add fields all at once: one by one, each saves and reads back the whole schema."""
+    create = fiftyone("core.odm").create_field
+    schema = {
+        name: create(name.rpartition(".")[2], description=_description(name), **kind)
+        for name, kind in kinds.items()
+    }
+    if schema:
+        dataset._merge_sample_field_schema(schema)
 
 
 def declare_indexes(dataset: Any) -> None:
@@ -84,7 +95,7 @@ def offer_copies(dataset: Any) -> None:
 
 
 def _kinds(fo: Any) -> dict[str, dict[str, Any]]:
-    """Field name -> arguments of Dataset.add_sample_field; a parent comes before its parts."""
+    """Field name -> what FiftyOne's create_field is told of it."""
     kinds: dict[str, dict[str, Any]] = {name: {"ftype": fo.StringField} for name in STRINGS}
     kinds |= {name: {"ftype": fo.IntField} for name in INTEGERS}
     kinds |= {name: {"ftype": fo.FloatField} for name in FLOATS}
