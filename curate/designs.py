@@ -31,17 +31,17 @@ SMALL_PX = 24
 
 @dataclass(frozen=True)
 class Placed:
-    """A thumb laid over a design.
+    """How a thumb lies over a design.
 
     Attributes:
         likeness: correlation with the design's template, at most 1.
-        rest: (h, w) float32, what is left after subtracting the template; 0 outside of the picture.
-        shift_xy: where the template's middle lies in the thumb, from the thumb's own middle, in thumb pixels.
+        warp: (2, 3) float32, from (x, y) in the template to (x, y) in the thumb.
+        scaled: whether the thumb was first brought to the template's size.
     """
 
     likeness: float
-    rest: Array
-    shift_xy: tuple[float, float]
+    warp: Array
+    scaled: bool
 
 
 def local_contrast(thumb: Array) -> Array:
@@ -91,17 +91,46 @@ def place(template: Array, contrast: Array) -> Placed | None:
 
     Source: Evangelidis and Psarakis, IEEE TPAMI 30 (2008), doi:10.1109/TPAMI.2008.113
     """
-    height, width = template.shape
-    found = _register(template, contrast)
+    found = _register(template, contrast, scaled=False)
     if contrast.shape == template.shape:
         return found
-    scaled = _register(template, cv2.resize(contrast, (width, height), interpolation=cv2.INTER_LINEAR))
+    scaled = _register(template, contrast, scaled=True)
     if found is None or (scaled is not None and scaled.likeness > found.likeness + WORTH_STRETCHING):
         return scaled
     return found
 
 
-def _register(template: Array, view: Array) -> Placed | None:
+def rest(template: Array, contrast: Array, placed: Placed) -> tuple[Array, tuple[float, float]]:
+    """What is left of a thumb after subtracting the design it lies over.
+
+    Returns:
+        (h, w) float32 of the template's shape, 0 outside of the picture; and where the template's middle
+        lies in the thumb, from the thumb's own middle, (x, y) in thumb pixels.
+    """
+    view = _view(template, contrast, placed.scaled)
+    moved, inside = _warped(template, view, placed.warp)
+    middle = np.array([(template.shape[1] - 1) / 2, (template.shape[0] - 1) / 2, 1])
+    at = placed.warp @ middle - (np.array(view.shape[::-1]) - 1) / 2
+    return np.where(inside, moved - template, 0).astype(np.float32), (float(at[0]), float(at[1]))
+
+
+def _view(template: Array, contrast: Array, scaled: bool) -> Array:
+    if not scaled:
+        return contrast
+    hw = (template.shape[1], template.shape[0])
+    return np.asarray(cv2.resize(contrast, hw, interpolation=cv2.INTER_LINEAR))
+
+
+def _warped(template: Array, view: Array, warp: Array) -> tuple[Array, Array]:
+    """The view as it lies on the template, and where it covers it, (h, w) float32 and bool."""
+    hw, inverse = (template.shape[1], template.shape[0]), cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(view, warp, hw, flags=cv2.INTER_CUBIC | inverse)
+    inside = cv2.warpAffine(np.ones_like(view), warp, hw, flags=cv2.INTER_LINEAR | inverse) > 0.99
+    return np.asarray(moved), np.asarray(inside)
+
+
+def _register(template: Array, contrast: Array, scaled: bool) -> Placed | None:
+    view = _view(template, contrast, scaled)
     weighted = view * fade((view.shape[0], view.shape[1]))
     _, right, down = best_shift(template * fade((template.shape[0], template.shape[1])), weighted)
     start = np.array([[1, 0, right], [0, 1, down]], dtype=np.float32)
@@ -113,17 +142,11 @@ def _register(template: Array, view: Array) -> Placed | None:
     if stretched is not None and stretched[0] > found[0] + WORTH_STRETCHING:
         found = stretched
     likeness, warp = found
-    hw = (template.shape[1], template.shape[0])
-    inverse = cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(view, warp, hw, flags=cv2.INTER_CUBIC | inverse)
-    inside = cv2.warpAffine(np.ones_like(view), warp, hw, flags=cv2.INTER_LINEAR | inverse) > 0.99
     stretch = float(np.linalg.det(warp[:, :2]))
-    if inside.mean() < LEAST_OVERLAP or not 1 / MOST_STRETCH < stretch < MOST_STRETCH:
+    covered = float(_warped(template, view, warp)[1].mean())
+    if covered < LEAST_OVERLAP or not 1 / MOST_STRETCH < stretch < MOST_STRETCH:
         return None
-    middle = np.array([(hw[0] - 1) / 2, (hw[1] - 1) / 2, 1])
-    at = warp @ middle - (np.array(view.shape[::-1]) - 1) / 2
-    rest = np.where(inside, moved - template, 0).astype(np.float32)
-    return Placed(likeness, rest, (float(at[0]), float(at[1])))
+    return Placed(likeness, warp, scaled)
 
 
 def _fit(template: Array, view: Array, start: Array, motion: int) -> tuple[float, Array] | None:
@@ -158,7 +181,7 @@ def find_designs(contrasts: Sequence[Array]) -> list[Array]:
             members = [i for i, p in enumerate(placed) if p is not None and p.likeness >= SAME_DESIGN]
             if not _is_design(len(members), len(left), len(contrasts)):
                 return templates
-            rests = [p.rest for i in members if (p := placed[i]) is not None]
+            rests = [rest(template, left[i], p)[0] for i in members if (p := placed[i]) is not None]
             template = np.asarray(template + np.mean(rests, axis=0), dtype=np.float32)
         templates.append(template)
         left = [contrast for i, contrast in enumerate(left) if i not in set(members)]

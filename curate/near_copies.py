@@ -19,6 +19,7 @@ COLUMNS = ["a", "b", "similarity", "dx", "dy"]
 FEWEST = 8
 N_SAMPLE = 150
 N_NEIGHBOURS = 20
+LEAST_LIKENESS = 0.2  # of the descriptors; copies reach 0.22 and more on the same sets
 # Least similarity of a pair, laid over a design and not. On the sets that benchmarks/near_duplicates.py
 # measures, different parts reach 0.37 and 0.18, copies fall to 0.5 and 0.3.
 LEAST_PLACED, LEAST_FREE = 0.45, 0.28
@@ -27,11 +28,12 @@ MARGIN = 1.15
 Pair = tuple[str, str, float, float, float]
 
 
-def pairs(thumbs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def pairs(thumbs: pd.DataFrame, least: float | None = None, seed: int = 0) -> pd.DataFrame:
     """All pairs of near copies within one category.
 
     Args:
         thumbs: sample_id, thumb, thumb_h, thumb_w, thumb_scale (curate.statistics) of the category.
+        least: similarity from which on pairs are given; None: one that different parts should not reach.
         seed: of the sample that designs and usual similarity are learned from.
 
     Returns:
@@ -45,16 +47,18 @@ def pairs(thumbs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows: list[Pair] = []
     for pool in pools(table, rng, N_SAMPLE):
-        rows += _pairs_of(pool, table["sample_id"].tolist(), rng)
+        rows += _pairs_of(pool, table["sample_id"].tolist(), least, rng)
     found = pd.DataFrame(rows, columns=COLUMNS)
     return found.sort_values(["similarity", "a", "b"], ascending=[False, True, True]).reset_index(drop=True)
 
 
-def _pairs_of(pool: Pool, ids: Sequence[str], rng: np.random.Generator) -> Iterator[Pair]:
+def _pairs_of(
+    pool: Pool, ids: Sequence[str], least: float | None, rng: np.random.Generator
+) -> Iterator[Pair]:
     members, descriptors = pool.describe()
     if len(members) < 2:
         return
-    least = _least(pool, members, rng)
+    least = _least(pool, members, rng) if least is None else least
     for i, j in _neighbours(descriptors):
         one, other = members[i], members[j]
         if pool.counts(one, other):
@@ -75,6 +79,8 @@ def _least(pool: Pool, members: Sequence[int], rng: np.random.Generator) -> floa
 
 
 def _neighbours(descriptors: Array) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, in which one is among the 20 nearest of the other."""
-    _, nearest_rows = nearest(descriptors, N_NEIGHBOURS)
-    return sorted({(min(i, j), max(i, j)) for i, row in enumerate(nearest_rows.tolist()) for j in row})
+    """Pairs (i, j), i < j, in which one is among the 20 nearest of the other and near enough for a copy."""
+    distances, indices = nearest(descriptors, N_NEIGHBOURS)
+    near = distances <= np.sqrt(2 * (1 - LEAST_LIKENESS))
+    ends = zip(np.nonzero(near)[0].tolist(), indices[near].tolist(), strict=True)
+    return sorted({(min(pair), max(pair)) for pair in ends})

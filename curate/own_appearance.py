@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy import fft
 
-from curate.designs import SAME_DESIGN, Placed, best_shift, fade, find_designs, local_contrast, place
+from curate.designs import SAME_DESIGN, Placed, best_shift, fade, find_designs, local_contrast, place, rest
 from curate.images import Array
 from curate.statistics import THUMB_PX
 
 LEAST_SIDE_PX = 20
-N_DIMENSIONS = 256
+N_DIMENSIONS = 512
 HALF_BAND = THUMB_PX // 4
 CUTOFF = 0.3  # frequencies weaker than this share of the median are noise and stay weak
 N_KEPT = 2048
@@ -64,7 +64,7 @@ class Pool:
         return ((even / norm).astype(np.float32), shift_xy) if norm > 0 else None
 
     def describe(self) -> tuple[list[int], Array]:
-        """The rows that belong to the pool, and a short vector of norm 1 for each, (N, 256) float32."""
+        """The rows that belong to the pool, and a short vector of norm 1 for each, (N, 512) float32."""
         members, vectors = [], []
         project: Array | None = None
         for row in self.candidates:
@@ -104,6 +104,8 @@ def pools(table: pd.DataFrame, rng: np.random.Generator, n_sample: int) -> Itera
         rng: draws the sample that designs and spectra are learned from.
         n_sample: its size.
     """
+    from detectors.prefetch import prefetch  # needs no torch
+
     columns = table[["thumb", "thumb_h", "thumb_w", "thumb_scale"]]
     rows = list(columns.itertuples(index=False, name=None))
     scales = table["thumb_scale"].to_numpy(dtype=float)
@@ -118,36 +120,43 @@ def pools(table: pd.DataFrame, rng: np.random.Generator, n_sample: int) -> Itera
 
     sample = rng.permutation(len(rows))[:n_sample].tolist()
     templates = find_designs([contrast(row) for row in sample])
-
-    @lru_cache(N_KEPT)
-    def best(row: int) -> tuple[int, Placed | None]:
-        placed = [place(template, contrast(row)) for template in templates]
-        likeness = [p.likeness if p is not None else -1.0 for p in placed]
-        chosen = int(np.argmax(likeness)) if likeness else -1
-        return (chosen, placed[chosen]) if likeness and likeness[chosen] >= SAME_DESIGN else (-1, None)
-
-    chosen = np.array([best(row)[0] if templates else -1 for row in range(len(rows))])
-    for number in range(len(templates)):
+    placed = list(prefetch(lambda row: _best(templates, contrast(row)), range(len(rows))))
+    chosen = np.array([number for number, _ in placed])
+    for number, template in enumerate(templates):
         members = np.flatnonzero(chosen == number).tolist()
-        yield _placed_pool(members, best, scales, set(sample))
+        known = [row for row in sample if chosen[row] == number]
+        yield _placed_pool(template, members, placed, contrast, scales, known)
     free = np.flatnonzero(chosen == -1)
     for scale in np.unique(scales[free]):
         yield _free_pool(free, scale, table, contrast, n_sample)
 
 
-def _placed_pool(
-    members: list[int], best: Callable[[int], tuple[int, Placed | None]], scales: Array, sample: set[int]
-) -> Pool:
-    def look(row: int) -> Own | None:
-        placed = best(row)[1]
-        if placed is None:
-            return None
-        right, down = placed.shift_xy
-        weights = fade((placed.rest.shape[0], placed.rest.shape[1]))
-        return placed.rest * weights, (right * scales[row], down * scales[row])
+def _best(templates: Sequence[Array], contrast: Array) -> tuple[int, Placed | None]:
+    """Number of the design that a thumb shows, -1 for none, and how it lies over it."""
+    placed = [place(template, contrast) for template in templates]
+    likeness = [one.likeness if one is not None else -1.0 for one in placed]
+    number = max(range(len(likeness)), key=likeness.__getitem__, default=-1)
+    return (number, placed[number]) if number >= 0 and likeness[number] >= SAME_DESIGN else (-1, None)
 
-    known = [row for row in members if row in sample]
-    return Pool(False, members, look, 1.0, known or members[:1])
+
+def _placed_pool(
+    template: Array,
+    members: list[int],
+    placed: Sequence[tuple[int, Placed | None]],
+    contrast: Callable[..., Array],
+    scales: Array,
+    sample: list[int],
+) -> Pool:
+    weights = fade((template.shape[0], template.shape[1]))
+
+    def look(row: int) -> Own | None:
+        found = placed[row][1]
+        if found is None:
+            return None
+        left, (right, down) = rest(template, contrast(row), found)
+        return left * weights, (right * scales[row], down * scales[row])
+
+    return Pool(False, members, look, 1.0, sample or members[:1])
 
 
 def _free_pool(

@@ -126,7 +126,7 @@ def shifted(right: int, down: int) -> Change:
 
 
 def write_faulty_film(root: Path, category: str = "film") -> Path:
-    """48 pictures in MVTec AD layout: one dark, one blurred, one a shifted copy; in the odd ones a bad column."""
+    """48 pictures in MVTec AD layout: one dark, one blurred, one a shifted copy; a bad column in odd ones."""
     images = drawn(48)
     images[5], images[7] = exposed(0.5)(images[5]), blurred(1.5)(images[7])
     images[9] = exposed(1.1)(shifted(3, 2)(images[8]))
