@@ -5,6 +5,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from curate.ground_truth import DEFAULT_RULE
+from curate.masks import limits
+
 Row = dict[str, Any]
 PAGE = "#page="
 FOUND = ("sha256", "pixel_sha256", "size_bytes", "width", "height", "bit_depth", "channels")
@@ -33,6 +36,7 @@ def complete(row: Row, facts: Mapping[str, Any], source: str) -> Row:
         "source": source,
         "part_id": row["part_id"] or f"{source}/{path}",
         "page": row.get("page"),
+        "um_per_px": None if row["um_per_px"] is None else float(row["um_per_px"]),
         **{name: facts[name] for name in FOUND},
     }
 
@@ -61,6 +65,8 @@ def classes(row: Row, found: Mapping[int, int]) -> list[Row] | None:
     """
     if row["mask_kind"] != "classes":
         return None
+    low, high = limits(row["mask_rule"] or DEFAULT_RULE)
+    found = {value: n for value, n in found.items() if low <= value <= high}  # the others are no class
     named = {entry["value"]: entry["defect_type"] for entry in row["mask_classes"] or ()}
     return [
         {"value": value, "defect_type": named.get(value), "area_px": found.get(value, 0)}

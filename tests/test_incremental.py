@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from curate import tables
+from curate.formats import FORMATS
 from curate.recipe import Source
 from curate.steps import ingest
 from curate.steps.record import Context
 from curate.workspace import Workspace
+from tests.helpers.golden import copied
 from tests.helpers.tiny import normal_image, write_mvtec
 from tests.helpers.toy_steps import add_image, taken
 
@@ -61,6 +63,7 @@ def test_added_changed_and_vanished_files_are_told_apart_and_only_they_are_read(
     assert result["names"] == {
         "added": [added],
         "changed": ["weave/train/good/000.png"],
+        "relabelled": [],
         "vanished": ["weave/train/good/001.png"],
     }
 
@@ -82,6 +85,16 @@ def test_a_mask_that_was_drawn_anew_is_read_though_its_image_is_not(context: Con
     assert sum(path.read_bytes() != before[path] for path in masks) == 1
     areas = sorted(row["n_px"] for row in tables.to_rows(tables.read(context.paths.mask_facts)))
     assert areas == [60] + [70] * 7
+
+
+def test_a_picture_of_which_the_source_says_something_else_is_relabelled(
+    context: Context, root: Path
+) -> None:
+    ingest.run(context, Source(root, "folder", mapping={"weave/train": "normal", "weave/test": "unknown"}))
+    mapping = {"weave/train": "normal", "weave/test": "anomalous"}
+    result = ingest.run(context, Source(root, "folder", mapping=mapping))
+    assert counts(result) == dict.fromkeys(counts(result), 0)
+    assert result["n_relabelled"] == 12 and len(result["names"]["relabelled"]) == 12
 
 
 def test_rehash_finds_what_size_and_time_hide(context: Context, root: Path) -> None:
@@ -111,6 +124,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from curate import file_cache
+from curate.formats import FORMATS
 from curate.recipe import Source
 from curate.steps import ingest
 from curate.steps.record import Context
@@ -138,3 +152,18 @@ def test_a_killed_run_keeps_what_it_read(tmp_path: Path, context: Context) -> No
     result = taken(context, root)
     assert result["n_images"] == result["n_added"] == 910
     assert 0 < result["n_decoded"] < 910
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_an_unchanged_source_of_any_layout_brings_nothing_new_when_read_again(
+    name: str, context: Context, tmp_path: Path
+) -> None:
+    root = copied(name, tmp_path)
+    first = ingest.run(context, Source(root, name))
+    again = ingest.run(context, Source(root, name), rehash=True)
+    assert counts(again) | {"relabelled": again["n_relabelled"]} == {
+        "decoded": first["n_decoded"], "added": 0, "changed": 0, "vanished": 0, "relabelled": 0,
+    }  # fmt: skip
+    assert again["faults"] == first["faults"]
+    third = ingest.run(context, Source(root, name))
+    assert not third["fresh"]

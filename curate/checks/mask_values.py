@@ -40,9 +40,10 @@ def run(evidence: Evidence) -> list[Fault]:
 
 def _against_rule(row: Row, declared: dict[int, str]) -> tuple[str, str] | None:
     """What is wrong with the values of a mask, and the remedy."""
-    values = sorted(row["values"] or ())
+    low, high = limits(row["mask_rule"] or DEFAULT_RULE)
+    values = sorted(value for value in row["values"] or () if value <= high)  # above: a border that is void
     if row["mask_kind"] == "binary":
-        if limits(row["mask_rule"] or DEFAULT_RULE) != (1, HIGHEST) or len(values) < 2:
+        if (low, high) != (1, HIGHEST) or len(values) < 2:
             return None  # a rule such as "> 127" is there for masks with blurred edges
         return (
             f"its mask should have one value beside 0, but has {len(values)}: {_listed(values)}; all of "

@@ -8,6 +8,8 @@ import typer
 
 from curate.shell import Home, Json, command
 
+SHOWN = 5
+
 
 def run(
     source: Annotated[Path, typer.Argument(help="Folder of images.")],
@@ -123,7 +125,18 @@ def _lines(content: dict[str, Any]) -> str:
     head = (
         f'{content["dataset"]}: {content["n_images"]} images from source "{content["source"]}", '
         f"layout {content['format']}; {content['n_added']} added, {content['n_changed']} changed, "
-        f"{content['n_vanished']} vanished"
+        f"{content['n_relabelled']} relabelled, {content['n_vanished']} vanished"
     )
     state = "" if content["fresh"] else "  (unchanged since the last time)"
-    return "\n".join([head + state, *faults(content["faults"])])
+    return "\n".join([head + state, *_named(content), *faults(content["faults"])])
+
+
+def _named(content: dict[str, Any]) -> list[str]:
+    """The first files that changed or vanished; all are new in a new dataset."""
+    lines = []
+    for kind in ("changed", "relabelled", "vanished"):
+        if names := content["names"][kind]:
+            more = content[f"n_{kind}"] - SHOWN
+            rest = f" and {more} more" if more > 0 else ""
+            lines.append(f"  {kind}: {', '.join(names[:SHOWN])}{rest}")
+    return lines

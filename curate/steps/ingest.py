@@ -1,5 +1,6 @@
 """Step: takes a source into the sample table, its masks and the FiftyOne dataset."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from curate import fixes, tables
 from curate.errors import AlreadyExists, CurateError, DataFault
 from curate.progress import bar
 from curate.recipe import Source
+from curate.schema import load
 from curate.source_listing import listing
 from curate.steps import sources
 from curate.steps.record import Context, done_before, finish, recorded
 
+COLUMNS = tuple(load("sample")["properties"])
 NAMED = 20  # files that a result names of those added, changed and vanished
 
 
@@ -26,7 +29,8 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
         rehash: read every file again, even if no size and no time changed.
 
     Returns:
-        source, format, n_images, n_decoded, n_added, n_changed, n_vanished, names (of the first of these),
+        source, format, n_images, n_decoded, n_added, n_changed (another picture), n_relabelled (the same
+        picture, but the source says something else about it), n_vanished, names (of the first of these),
         n_total (images of all sources), faults (rows of dicts), n_errors, fresh.
 
     Raises:
@@ -50,8 +54,7 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
     }
     earlier = done_before(paths, key, inputs, outputs)
     if earlier is not None and not rehash and sources.files_are_there(paths, name):
-        nothing: dict[str, Any] = {"n_added": 0, "n_changed": 0, "n_vanished": 0, "n_decoded": 0}
-        result = {**earlier, **nothing, "names": {"added": [], "changed": [], "vanished": []}}
+        result = {**earlier, **_Changes({}).result(), "n_decoded": 0}
     else:
         taken = _take_in(context, source, format_name, name, rehash)
         result = finish(paths, key, inputs, outputs, taken)
@@ -106,8 +109,7 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     hear_warnings()
     context.say(f"listing {source.path}")
     reading = read_source(source.path, format_name, name, source.reader_options)
-    before = _checksums(sources.table(paths, name))
-    changes = _Changes(before)
+    changes = _Changes(_as_it_was(sources.table(paths, name)))
     specks = {fix.sample_id: fix.sha256 for fix in fixes.read(paths.fixes) if fix.action == "drop_specks"}
     with (
         FileCache(paths.file_cache) as cache,
@@ -142,28 +144,44 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     }
 
 
-def _checksums(table: Path) -> dict[str, tuple[str, str]]:
-    """sample_id -> checksum and relative path of a table as it was; empty without a readable one."""
+def _as_it_was(table: Path) -> dict[str, tuple[str, str, int]]:
+    """sample_id -> checksum, relative path and a print of the whole row; empty without a readable table."""
     try:
         rows: Iterator[dict[str, Any]] = (row for batch in tables.batches(table) for row in batch)
-        return {row["sample_id"]: (row["sha256"], row["relative_path"]) for row in rows}
+        return {row["sample_id"]: (row["sha256"], row["relative_path"], _print(row)) for row in rows}
     except CurateError:
         return {}
 
 
-class _Changes:
-    """Tells added, changed and vanished images apart, as the rows come by."""
+def _print(row: Mapping[str, Any]) -> int:
+    """A number that differs for rows that differ, within one process; 5 and 5.0 are the same."""
+    values = (row[name] for name in COLUMNS)
+    return hash(repr([_evened(v) if isinstance(v, list) else v for v in values]))
 
-    def __init__(self, before: dict[str, tuple[str, str]]) -> None:
+
+def _evened(value: list[Any]) -> str:
+    """Nested values in one spelling: a table on disk has floats and an order of its own."""
+    return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True)
+
+
+class _Changes:
+    """Tells added, changed, relabelled and vanished images apart, as the rows come by."""
+
+    def __init__(self, before: dict[str, tuple[str, str, int]]) -> None:
         self._left = before
-        self._n = {"added": 0, "changed": 0}
-        self._names: dict[str, list[str]] = {"added": [], "changed": []}
+        self._n = dict.fromkeys(("added", "changed", "relabelled"), 0)
+        self._names: dict[str, list[str]] = {kind: [] for kind in self._n}
 
     def note(self, rows: list[dict[str, Any]]) -> None:
-        """Compare some rows with what was there; a row whose picture is another counts as changed."""
+        """Compare some rows with what was there."""
         for row in rows:
             held = self._left.pop(row["sample_id"], None)
-            kind = "added" if held is None else "changed" if held[0] != row["sha256"] else ""
+            kind = (
+                "added" if held is None
+                else "changed" if held[0] != row["sha256"]
+                else "relabelled" if held[2] != _print(row)
+                else ""
+            )  # fmt: skip
             if kind:
                 self._n[kind] += 1
                 if len(self._names[kind]) < NAMED:
@@ -171,10 +189,9 @@ class _Changes:
 
     def result(self) -> dict[str, Any]:
         """Numbers, and the names of the first; what no row spoke of has vanished."""
-        vanished = sorted(path for _, path in self._left.values())
+        vanished = sorted(held[1] for held in self._left.values())
         return {
-            "n_added": self._n["added"],
-            "n_changed": self._n["changed"],
+            **{f"n_{kind}": n for kind, n in self._n.items()},
             "n_vanished": len(vanished),
             "names": {**self._names, "vanished": vanished[:NAMED]},
         }

@@ -46,7 +46,8 @@ def everything(context: Context) -> None:
                 marks.write(paths.name, part, checksum)
         verdicts.reconcile(paths.name, paths.verdicts)
         _sweep(context, wanted)
-    write_json(paths.root / NOTE, _note(context))
+    if not is_current(context):
+        write_json(paths.root / NOTE, _note(context))
 
 
 def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
