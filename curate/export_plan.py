@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from curate import ground_truth
 from curate.errors import CurateError, DataFault, MissingMask, Unreadable, listed
 from curate.files import fingerprint, sha256_file
+from curate.ground_truth import has_mask
 from curate.images import Array, encode_png, read_stored
-from curate.masks import boxes_to_mask, read_mask
+from curate.masks import boxes_to_mask
 from curate.schema import load
 from curate.tables import to_rows
 
@@ -83,7 +85,7 @@ def choose(samples: pd.DataFrame, masks: Path) -> tuple[list[Chosen], list[LeftO
     left_out: list[LeftOut] = []
     absent: list[str] = []
     for row in rows:
-        mask = masks / f"{row['sample_id']}.png" if _mask_wanted(row) and row["gt_mask_path"] else None
+        mask = masks / f"{row['sample_id']}.png" if _mask_wanted(row) and has_mask(row) else None
         reason = _reason(row, mask)
         if reason == ABSENT:
             absent.append(row["relative_path"])
@@ -142,10 +144,12 @@ def _mask_reason(row: dict[str, Any], mask: Path) -> str | None:
     image_hw = (row["height"], row["width"])
     if not mask.exists():
         try:
-            source = read_mask(Path(row["gt_mask_path"]), row["mask_rule"] or "> 0")
+            ground_truth.read(row)
         except Unreadable:
             return "unreadable_mask"
-        return ABSENT if source.shape == image_hw else "mask_size"
+        except ground_truth.WrongSize:
+            return "mask_size"
+        return ABSENT
     values = read_stored(mask)
     if values.ndim != 2 or values.dtype != np.uint8 or not np.isin(values, (0, 255)).all():
         raise CurateError(

@@ -1,7 +1,8 @@
 """The ground truth of one sample, whatever the source keeps it in: mask files, outlines, run lengths.
 
 A row of the sample table tells where its truth is: `gt_mask_path` (one file), `mask_channels` (a file for
-each defect; they may overlap) and `shapes`. Together they make one mask: the union.
+each defect; they may overlap) and `shapes`. Together they make one mask: the union. Where a source draws
+outlines, a defect that has only a box counts with the box's whole area; beside mask files, boxes only repeat.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ import numpy as np
 from skimage.draw import polygon
 
 from curate.images import Array, read_indices, read_stored
-from curate.masks import limits, within
+from curate.masks import boxes_to_mask, limits, within
 
 Row = Mapping[str, Any]
 DEFAULT_RULE = "> 0"
@@ -74,6 +75,8 @@ def read(row: Row) -> Truth:
             counts[value] = counts.get(value, 0) + n
     for shape in row["shapes"] or ():
         draw(shape, mask)
+    if row["shapes"] and row["boxes"] and not mask_files(row):
+        mask |= boxes_to_mask([box["box_xyxy"] for box in row["boxes"]], image_hw)
     return Truth(mask, counts)
 
 
