@@ -19,12 +19,13 @@ GROUPS = {
     "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
     "QUALITY": list(QUALITY),
     "ORIGIN": [
-        "source", "split", "part_id", "product", "lot", "panel", "station", "camera", "lighting",
-        "captured_at", "site", "licence", "citation",
+        "source", "split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
+        "camera", "lighting", "captured_at", "site", "operator", "machine_code", "page", "licence", "citation",
     ],
     "FILE": [
-        "filepath", "sample_id", "sha256", "pixel_sha256", "bit_depth", "channels", "gt_mask_path",
-        "mask_rule", "id", "created_at", "last_modified_at",
+        "filepath", "view_path", "sample_id", "sha256", "pixel_sha256", "bit_depth", "channels",
+        "gt_mask_path", "mask_rule", "mask_kind", "mask_quality", "mask_channels", "mask_classes", "shapes",
+        "id", "created_at", "last_modified_at",
     ],
     "metadata": ["metadata"],
     "tags": ["tags"],
