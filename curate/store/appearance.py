@@ -20,7 +20,8 @@ GROUPS = {
     "QUALITY": list(QUALITY),
     "ORIGIN": [
         "source", "split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
-        "camera", "lighting", "captured_at", "site", "operator", "machine_code", "page", "licence", "citation",
+        "camera", "lighting", "captured_at", "site", "operator", "machine_code", "page", "licence",
+        "citation",
     ],
     "FILE": [
         "filepath", "view_path", "sample_id", "sha256", "pixel_sha256", "bit_depth", "channels",
