@@ -9,7 +9,7 @@ import errno
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +28,16 @@ from PIL import (
     UnidentifiedImageError,
 )
 
+from curate.claims import COPY_AGAIN, CUT_UP, excess
 from curate.damage import found
 from curate.errors import Unreadable
 from curate.faults import shown
 
 Array: TypeAlias = NDArray[Any]
 
-MAX_PIXELS = 1 << 30
 LARGE_PIXELS = 1 << 26  # from here on one image at a time is decoded, so that threads do not fill the memory
-BYTES_FROM_ONE = 1100  # no PNG or TIFF compression makes more bytes of one
+BLOCK_PIXELS = 1 << 24
+MAX_FILE_BYTES = 1 << 32
 PLUGINS = (
     PngImagePlugin.PngImageFile,
     JpegImagePlugin.JpegImageFile,
@@ -45,7 +46,6 @@ PLUGINS = (
 )
 FORMATS = [plugin.format for plugin in PLUGINS]
 LFS_POINTER = b"version https://git-lfs"
-COPY_AGAIN = "Copy or download the file again, or remove it."
 HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters", "Inconsistent progression sequence")
 SUBFILE_TYPE, REDUCED = 254, 1
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -138,6 +138,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             if head == LFS_POINTER:
                 remedy = 'Run "git lfs pull" in its repository.'
                 raise BadImage(path, "is a Git LFS pointer, not the image itself", remedy)
+            if (n_bytes := file.seek(0, io.SEEK_END)) > MAX_FILE_BYTES:
+                raise BadImage(path, f"has {n_bytes} bytes, more than {MAX_FILE_BYTES}", CUT_UP)
             file.seek(0)
             yield file
     except OSError as error:
@@ -181,7 +183,7 @@ def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
         raise BadImage(path, damage, COPY_AGAIN)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            check_size(path, image, len(content))
+            check_claims(path, image, content)
             if image.width * image.height >= LARGE_PIXELS:
                 with _large:
                     return _load(path, content, image, indices)
@@ -197,14 +199,10 @@ def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
         raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
 
 
-def check_size(path: Path, image: Image.Image, n_bytes: int) -> None:
-    n_pixels = image.width * image.height
-    if n_pixels > MAX_PIXELS:
-        what = f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}"
-        raise BadImage(path, what, "Cut the picture into pieces.")
-    if n_pixels // 8 > n_bytes * BYTES_FROM_ONE and image.format != "JPEG":
-        what = f"claims {image.width} x {image.height} pixels, which its {n_bytes} bytes cannot hold"
-        raise BadImage(path, what, COPY_AGAIN)
+def check_claims(path: Path, image: Image.Image, content: bytes) -> None:
+    """Raise BadImage where the head claims more than may be decoded; see curate.claims."""
+    if problem := excess(image, content):
+        raise BadImage(path, *problem)
 
 
 def _load(path: Path, content: bytes, image: Image.Image, indices: bool) -> Decoded:
@@ -217,7 +215,7 @@ def _load(path: Path, content: bytes, image: Image.Image, indices: bool) -> Deco
         pixels = _jpeg(path, content, image.mode)
     elif indices and image.mode in ("P", "1"):
         image.load()
-        pixels = np.asarray(image).astype(np.uint8)
+        pixels = _by_blocks(image, lambda block: np.asarray(block).astype(np.uint8))
     elif bit_depth <= 8 or image.mode in GREY_16:
         image.load()
         pixels = pixels_of(image)
@@ -260,6 +258,24 @@ def bits_of(image: Image.Image, content: bytes) -> int:
 
 def pixels_of(image: Image.Image) -> Array:
     """(H, W) or (H, W, 3), as stored."""
+    return _by_blocks(image, _pixels)
+
+
+def _by_blocks(image: Image.Image, convert: Callable[[Image.Image], Array]) -> Array:
+    """What `convert` makes of the picture, block by block: each step of Pillow copies all that it is given."""
+    step = max(1, BLOCK_PIXELS // image.width)
+    if image.height <= step:
+        return convert(image)
+    first = convert(image.crop((0, 0, image.width, step)))
+    whole = np.empty((image.height, *first.shape[1:]), first.dtype)
+    whole[:step] = first
+    for top in range(step, image.height, step):
+        bottom = min(top + step, image.height)
+        whole[top:bottom] = convert(image.crop((0, top, image.width, bottom)))
+    return whole
+
+
+def _pixels(image: Image.Image) -> Array:
     if image.mode in GREY_16:
         return np.asarray(image).astype(np.uint16)
     if image.mode in ("L", "RGB"):

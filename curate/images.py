@@ -15,16 +15,15 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from curate.claims import COPY_AGAIN, MAX_PIXELS, data_place
 from curate.decoding import (
-    COPY_AGAIN,
     FORMATS,
     GREY_16,
-    MAX_PIXELS,
     Array,
     BadImage,
     BadPage,
     bits_of,
-    check_size,
+    check_claims,
     decode,
     file_content,
     frames_of,
@@ -160,11 +159,15 @@ def read_pages(path: Path) -> Iterator[tuple[int, Array]]:
     content = file_content(path)
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         number = 1
+        places = {data_place(image)}
         for frame in frames_of(image)[1:]:
             number += 1
             try:
                 image.seek(frame)
-                check_size(path, image, len(content))
+                check_claims(path, image, content)
+                if (place := data_place(image)) in places:
+                    raise ValueError("its pixels are those of another page")
+                places.add(place)
                 if bits_of(image, content) > 16 or (
                     bits_of(image, content) == 16 and image.mode not in GREY_16
                 ):
