@@ -5,8 +5,8 @@ from typing import Any
 from PIL import Image
 
 MAX_PIXELS = 1 << 30
-# Most pixels that a byte can stand for: a block of 64 in each bit of a JPEG, a run of 255 in two bytes of a BMP,
-# and in PNG and TIFF pixels of 1 bit in the best compression.
+# Most pixels that a byte can stand for: a block of 64 in each bit of a JPEG, a run of 255 in two bytes of a
+# BMP, and in PNG and TIFF pixels of 1 bit in the best compression.
 PIXELS_FROM_BYTE = {"JPEG": 512, "BMP": 128}
 PIXELS_FROM_PACKED_BYTE = 8 * 1100
 MAX_SCANNED = 16 * MAX_PIXELS  # a progressive JPEG goes over all pixels once for each of its ten or so scans

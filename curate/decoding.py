@@ -47,9 +47,8 @@ PLUGINS = (
 FORMATS = [plugin.format for plugin in PLUGINS]
 LFS_POINTER = b"version https://git-lfs"
 HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters", "Inconsistent progression sequence")
-SUBFILE_TYPE, REDUCED = 254, 1
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
-TIFF_BITS_PER_SAMPLE, EXIF_ORIENTATION = 258, 274
+SUBFILE_TYPE, REDUCED, TIFF_BITS_PER_SAMPLE, EXIF_ORIENTATION = 254, 1, 258, 274
 
 # Pillow refuses 179 megapixels, which line-scan cameras exceed; the limit here is MAX_PIXELS.
 Image.MAX_IMAGE_PIXELS = None
@@ -200,7 +199,7 @@ def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
 
 
 def check_claims(path: Path, image: Image.Image, content: bytes) -> None:
-    """Raise BadImage where the head claims more than may be decoded; see curate.claims."""
+    """Raise BadImage for what curate.claims finds."""
     if problem := excess(image, content):
         raise BadImage(path, *problem)
 
@@ -262,7 +261,7 @@ def pixels_of(image: Image.Image) -> Array:
 
 
 def _by_blocks(image: Image.Image, convert: Callable[[Image.Image], Array]) -> Array:
-    """What `convert` makes of the picture, block by block: each step of Pillow copies all that it is given."""
+    """What `convert` makes of the picture, block by block: Pillow copies all that it is given."""
     step = max(1, BLOCK_PIXELS // image.width)
     if image.height <= step:
         return convert(image)
