@@ -91,6 +91,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """True for a file that can be reached; see is_folder."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def matching(root: Path, pattern: str) -> Iterator[Path]:
     """Files and folders below the root that fit a pattern such as "*/train"; what cannot be reached is passed
     over, where Path.glob raises."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import Missing, Unreadable
-from curate.walking import matching, walk
+from curate.walking import is_file, is_folder, matching, walk
 from tests.helpers.golden import codes
 from tests.helpers.ordinary_user import open_folder, ordinary_user
 
@@ -72,6 +72,7 @@ def test_matching_finds_files_and_folders_and_passes_over_what_cannot_be_reached
     touch(tmp_path / "group2/b.txt")
     (tmp_path / "group3").symlink_to("x" * 300)
     assert list(matching(tmp_path, "group[0-9]/*/*_temp.jp*g")) == [tmp_path / "group1/a/1_temp.jpg"]
+    assert not is_file(tmp_path / "group3") and not is_folder(tmp_path / "group3")
     assert list(matching(tmp_path, "group?/*")) == [tmp_path / "group1/a", tmp_path / "group2/b.txt"]
 
 

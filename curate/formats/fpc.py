@@ -35,7 +35,7 @@ from curate.table_columns import resolve
 from curate.table_records import Images, Record, by_image, records
 from curate.table_values import UNITS, Gatherer, habits, whole_boxes
 from curate.tabular import column_names
-from curate.walking import Tree, walk
+from curate.walking import Tree, is_file, walk
 
 SETTINGS = "curate-fpc.toml"
 KINDS = frozenset({".csv", ".tsv", ".parquet", ".xlsx"})
@@ -61,7 +61,7 @@ def _candidates(root: Path) -> Iterator[Path]:
     n_found = 0
     for folder in (root, *(path for path, is_dir in _listed(root) if is_dir)):
         for path, is_dir in _listed(folder):
-            if not is_dir and path.is_file():
+            if not is_dir and is_file(path):
                 n_found += 1
                 if n_found > MAX_EXAMINED:
                     return

@@ -16,6 +16,7 @@ import pandas as pd
 
 from curate.mvtec_layout import SPLITS, Has, Manner, Source, candidates, joined, on_disk, read_tree
 from curate.restoring import NAME as MANIFEST
+from curate.walking import is_file
 
 MANNER = Manner(SPLITS)
 TELLING = ("bracket_black", "bracket_brown", "bracket_white", "metal_plate")
@@ -37,7 +38,7 @@ def detect(root: Path) -> list[str]:
         return [f"no category {', '.join(TELLING[:-1])} or {TELLING[-1]} with train/good"]
     if foreign := [name for name in names if name not in CATEGORIES]:
         return [f"{foreign[0]} is not a category of it"]
-    if (root / MANIFEST).is_file():
+    if is_file(root / MANIFEST):
         return [f"{MANIFEST} says that it was exported, in the layout of mvtec_ad"]
     return []
 

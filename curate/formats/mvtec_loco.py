@@ -48,7 +48,7 @@ from curate.mvtec_layout import (
     rows,
 )
 from curate.readings import absolute, leftovers, missing_mask, orphan_mask, stem, table, without_shared_masks
-from curate.walking import Tree, is_folder, matching, walk
+from curate.walking import Tree, is_file, is_folder, matching, walk
 
 CONFIG = "defects_config.json"
 MANNER = Manner({"train": "train", "validation": "val", "test": "test"})
@@ -83,7 +83,7 @@ def detect(root: Path) -> list[str]:
         return ["no <category>/train/good folder beside <category>/test, and no train/good folder here"]
     for folder in here:
         path = root / folder
-        if (path / CONFIG).is_file() or any(is_folder(one) for one in matching(path, f"{MASKS}/*/*")):
+        if is_file(path / CONFIG) or any(is_folder(one) for one in matching(path, f"{MASKS}/*/*")):
             return []
     return [f"no {CONFIG} and no {MASKS}/<kind>/<stem> folder of masks in {here[0] or 'this folder'}"]
 

@@ -40,7 +40,7 @@ from curate.mvtec_layout import (
 from curate.readings import leftovers, table, unknown_folder, without_shared_masks
 from curate.restoring import NAME as MANIFEST
 from curate.visa_source import OBJECTS, VISA
-from curate.walking import Tree, walk
+from curate.walking import Tree, is_file, walk
 
 VARIANTS = ("1cls", "2cls_highshot", "2cls_fewshot")
 BESIDE = "split_csv"
@@ -67,7 +67,7 @@ def detect(root: Path) -> list[str]:
     foreign = [name for name in candidates(root)[1:] if "" in bases and name not in OBJECTS]
     if category := next((name for name in foreign if has(f"{name}/train/good")), None):
         return [f"{category} is not an object of VisA"]
-    if (root / MANIFEST).is_file():
+    if is_file(root / MANIFEST):
         return [f"{MANIFEST} says that it was exported, in the layout of mvtec_ad"]
     return []
 

@@ -39,7 +39,7 @@ from curate.pairing import ambiguous
 from curate.peeking import first_file
 from curate.readings import images
 from curate.shapes import Entry, box, outline, snapped
-from curate.walking import Tree, is_folder, walk
+from curate.walking import Tree, is_file, is_folder, walk
 from curate.yolo_settings import CLASS_LISTS, MAX_LABEL_BYTES, NUMBER, SETTINGS, Settings, read_settings
 
 NAMES = re.compile(rb"^\s{0,20}names\s{0,20}:", re.M)
@@ -50,7 +50,7 @@ def detect(root: Path) -> list[str]:
     """Unmet requirements; empty when there are names of classes, and labels with their numbers."""
     unmet = []
     lists = [root / name for name in CLASS_LISTS]
-    if not any(path.is_file() for path in lists) and not _settings_file(root):
+    if not any(is_file(path) for path in lists) and not _settings_file(root):
         unmet.append(f"no {SETTINGS[0]} with names, and no {CLASS_LISTS[0]}")
     below = [root / "labels", *(path / "labels" for path in sorted(root.iterdir()) if is_folder(path))]
     if not any(is_folder(path) for path in below) and not first_file(root, ".txt", [LINE]):
