@@ -19,6 +19,7 @@ CANVAS = 192  # holds two thumbs side by side, so that a shift does not wrap aro
 DETAIL_PX = 3.0  # what is smoother than this is lighting
 CALM = 1.0 / 255
 BORDER = 0.08
+REACH = 0.4
 SAME_DESIGN = 0.8
 ALIKE_SMALL = 0.5
 LEAST_OVERLAP, MOST_STRETCH = 0.6, 1.25
@@ -64,17 +65,22 @@ def fade(image_hw: tuple[int, int]) -> Array:
 
 
 def best_shift(fixed: Array, moved: Array) -> tuple[float, int, int]:
-    """Highest correlation over all shifts, and the shift of `moved` against `fixed` in (x, y) pixels.
+    """Highest correlation over shifts of up to 0.4 of a side, and that of `moved` against `fixed`.
 
     Args:
         fixed, moved: (h, w) float32 of at most 96 px each side, mean about 0; their products are not
             normalised here.
+
+    Returns:
+        Correlation, and shift in (x, y) pixels.
     """
     product = fft.rfft2(moved, (CANVAS, CANVAS)) * np.conj(fft.rfft2(fixed, (CANVAS, CANVAS)))
     surface = fft.irfft2(product, (CANVAS, CANVAS))
-    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
-    half = CANVAS // 2
-    return float(surface.max()), (int(column) + half) % CANVAS - half, (int(row) + half) % CANVAS - half
+    sides = np.maximum(fixed.shape, moved.shape)
+    reach_y, reach_x = (max(1, int(REACH * side)) for side in sides)
+    near = np.roll(surface, (reach_y, reach_x), axis=(0, 1))[: 2 * reach_y + 1, : 2 * reach_x + 1]
+    row, column = np.unravel_index(int(near.argmax()), near.shape)
+    return float(near.max()), int(column) - reach_x, int(row) - reach_y
 
 
 def place(template: Array, contrast: Array) -> Placed | None:

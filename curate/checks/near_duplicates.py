@@ -76,7 +76,7 @@ def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
     )
     message = (
         f"{one['relative_path']} (part {one['part_id']}) and {other['relative_path']} (part "
-        f"{other['part_id']}) show the same part: similarity {rows[0]['similarity']:.2f} after removing what "
+        f"{other['part_id']}) are near copies: similarity {rows[0]['similarity']:.2f} after removing what "
         f"the category has in common, shifted by {abs(rows[0]['dx']):.0f} x {abs(rows[0]['dy']):.0f} px"
     )
     if len(members) > 2:
@@ -86,8 +86,9 @@ def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
     if conflict:
         message += ". Some are labelled normal, others anomalous"
     remedy = (
-        "Give them one label and one part_id, or keep one of them."
+        "Look at them: copies get one label and one part_id, or one of them stays."
         if conflict
-        else ("Give them one part_id, so that a split keeps them together, or keep one of them.")
+        else "Look at them: pictures of one part get one part_id, so that a split keeps them together; of "
+        "copies, keep one. Repeating layouts may look alike and still be different places."
     )
     return Fault(CODE, "error" if conflict else "warning", first, f"{message}.", remedy, tuple(others))

@@ -111,15 +111,21 @@ def _evidence(folder: Path, images: list[np.ndarray]) -> Evidence:
     return Evidence(samples, folder, embeddings=table)
 
 
+@pytest.fixture(scope="module")
+def tiles_and_boards() -> tuple[pd.DataFrame, pd.DataFrame]:
+    tiles, _ = build_table(SHARED_DATA / "magnetic_tile", "magnetic_tile")
+    boards, _ = build_table(SHARED_DATA / "deep_pcb", "deep_pcb")
+    return tiles[tiles["label"] == "normal"].iloc[::6], boards.iloc[:: len(boards) // 10].head(10)
+
+
 @pytest.mark.real_images
 @pytest.mark.parametrize("n_boards", [0, 1, 3, 10])
-def test_boards_among_tiles_are_found_and_no_tile(tmp_path: Path, n_boards: int) -> None:
-    tiles, _ = build_table(SHARED_DATA / "magnetic_tile", "magnetic_tile")
-    tiles = tiles[tiles["label"] == "normal"].iloc[::6]
-    boards, _ = build_table(SHARED_DATA / "deep_pcb", "deep_pcb")
-    boards = boards.iloc[:: max(1, len(boards) // 10)].head(n_boards)
-    samples = pd.concat([tiles, boards.assign(label="normal")], ignore_index=True)
-    samples["category"] = "tile"
+def test_boards_among_tiles_are_found_and_no_tile(
+    n_boards: int, tiles_and_boards: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path
+) -> None:
+    tiles, boards = tiles_and_boards
+    boards = boards.head(n_boards).assign(label="normal")
+    samples = pd.concat([tiles, boards], ignore_index=True).assign(category="tile")
     table = embeddings.table(samples, tmp_path / "cache.sqlite")
     faults = outliers.run(Evidence(samples, tmp_path, embeddings=table))
     named = {path for fault in faults for path in (fault.relative_path, *fault.related)}
