@@ -135,9 +135,22 @@ def walk(root: Path) -> Tree:
             tree.faults.append(_twice(relative, tree.files[relative], path))
         else:
             tree.files[relative] = path
+    _leave_out_backslashed(tree)
     tree.files = dict(sorted(tree.files.items()))
     tree.folders.sort()
     return tree
+
+
+def _leave_out_backslashed(tree: Tree) -> None:
+    """Leave out names with a backslash where another file has a folder: programs take both for one path."""
+    taken = {path: path for path in tree.files if "\\" not in path}
+    for path in sorted(tree.files.keys() - taken.keys()):
+        first = taken.setdefault(path.replace("\\", "/"), path)
+        if first != path:
+            message = f"{path} is the same as {first} where a backslash divides folders; it is left out."
+            remedy = "Rename it without a backslash."
+            tree.faults.append(Fault("same_path", "error", path, message, remedy, (first,)))
+            del tree.files[path]
 
 
 def check_root(root: Path) -> None:

@@ -125,6 +125,16 @@ def test_accents_are_listed_in_one_form_and_twins_are_reported(tmp_path: Path) -
     assert codes(walk(tmp_path).faults) == [("same_path", composed)]
 
 
+def test_names_that_a_backslash_makes_equal_are_reported(tmp_path: Path) -> None:
+    """Samples would share an id, and one would overwrite the mask of the other."""
+    for name in ("a/1.png", "a\\1.png", "b\\c/2.png", "b/c\\2.png", "d\\3.png"):
+        touch(tmp_path / name)
+    tree = walk(tmp_path)
+    assert list(tree.files) == ["a/1.png", "b/c\\2.png", "d\\3.png"]
+    assert codes(tree.faults) == [("same_path", "a\\1.png"), ("same_path", "b\\c/2.png")]
+    assert tree.faults[0].related == ("a/1.png",)
+
+
 def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="does not exist"):
         walk(tmp_path / "none")
