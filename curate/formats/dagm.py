@@ -132,7 +132,7 @@ def _read_half(tree: Tree, half: _Half, faults: list[Fault]) -> list[dict[str, A
             "split": half.folder.rpartition("/")[2].lower(),
         }
         if names[stem(path)] > 1:
-            faults.append(_same_name(path))
+            faults.append(_same_name(path, masks.get(stem(path))))
             rows.append(row(tree, path, "unknown", **known))
             continue
         mask = masks.get(stem(path))
@@ -151,11 +151,12 @@ def _image_name(mask: str) -> str:
     return re.sub(f"{MASK}$", "", stem(mask), flags=re.I)
 
 
-def _same_name(path: str) -> Fault:
+def _same_name(path: str, mask: str | None) -> Fault:
     message = (
         f"{path} shares its name with an image of another suffix, and so its label and mask; it is unknown."
     )
-    return Fault("ambiguous_mask", "error", path, message, "Give each image a name of its own.")
+    remedy = "Give each image a name of its own."
+    return Fault("ambiguous_mask", "error", path, message, remedy, (mask,) if mask else ())
 
 
 def _label(path: str, said: set[bool], mask: str | None, half: _Half, faults: list[Fault]) -> str:

@@ -138,3 +138,12 @@ def test_suffixes_may_have_changed_and_strays_are_reported(tmp_path: Path) -> No
 def test_detect_wants_masks_or_a_list(tmp_path: Path) -> None:
     (tmp_path / "Class1/Train/Label").mkdir(parents=True)
     assert detect(tmp_path) == ["no mask <number>_label.PNG and no Labels.txt in the folders Label"]
+
+
+def test_a_mask_that_fits_two_images_is_named_by_their_faults(tmp_path: Path) -> None:
+    root = copied("dagm", tmp_path)
+    shutil.copy(root / "Class2/Test/0002.PNG", root / "Class2/Test/0002.bmp")
+    _, faults = read("dagm", root)
+    told = {fault.relative_path: fault.related for fault in faults if fault.code == "ambiguous_mask"}
+    mask = ("Class2/Test/Label/0002_label.PNG",)
+    assert told == {"Class2/Test/0002.PNG": mask, "Class2/Test/0002.bmp": mask}
