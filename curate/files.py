@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from curate.errors import Missing, StorageFull, Unreadable
 
@@ -32,6 +32,13 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
         StorageFull: no space is left, or the quota is reached; the target is unchanged.
         Unreadable: the folder may not be written.
     """
+    with whole(path, durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when the block ends without an error; see write_bytes."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -39,7 +46,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
         )
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -1,8 +1,6 @@
 """Tables on disk: Parquet, whole or absent, with nested columns and true nulls."""
 
 import io
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.errors import Missing, Unreadable
-from curate.files import PARTIAL, write_bytes, writing
+from curate.files import whole, write_bytes
 from curate.schema import load
 
 BATCH = 5000  # rows that are in memory at a time
@@ -95,33 +93,19 @@ def streaming(path: Path, contract: str) -> Iterator[Callable[[list[dict[str, An
     Raises:
         StorageFull: no space is left; the old file, if any, is unchanged.
     """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:40]}.{os.getpid()}-", suffix=PARTIAL, dir=path.parent
-        )
-        try:
-            schema = arrow_schema(contract)
-            with os.fdopen(handle, "wb") as file:
-                with pq.ParquetWriter(file, schema) as writer:
-                    held: list[dict[str, Any]] = []
+    schema = arrow_schema(contract)
+    with whole(path) as file, pq.ParquetWriter(file, schema) as writer:
+        held: list[dict[str, Any]] = []
 
-                    def take(rows: list[dict[str, Any]]) -> None:
-                        held.extend(rows)
-                        while len(held) >= BATCH:
-                            writer.write_table(pa.Table.from_pylist(held[:BATCH], schema))
-                            del held[:BATCH]
+        def take(rows: list[dict[str, Any]]) -> None:
+            held.extend(rows)
+            while len(held) >= BATCH:
+                writer.write_table(pa.Table.from_pylist(held[:BATCH], schema))
+                del held[:BATCH]
 
-                    yield take
-                    if held:
-                        writer.write_table(pa.Table.from_pylist(held, schema))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        yield take
+        if held:
+            writer.write_table(pa.Table.from_pylist(held, schema))
 
 
 def batches(
