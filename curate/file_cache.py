@@ -94,18 +94,12 @@ class FileCache:
         self._new.clear()
         self._committed = time.monotonic()
 
-    def keep_only(self, prefix: str, kept: Iterable[str]) -> None:
-        """Forget the keys that begin with a prefix and are not among those to keep."""
-        if self._database is None:
-            return
-        self.commit()
-        with self._database:
-            self._database.execute("CREATE TEMP TABLE kept (key TEXT PRIMARY KEY) WITHOUT ROWID")
-            self._database.executemany("INSERT OR IGNORE INTO kept VALUES (?)", ((key,) for key in kept))
-            self._database.execute(
-                "DELETE FROM files WHERE substr(key, 1, ?) = ? AND key NOT IN kept", (len(prefix), prefix)
-            )
-            self._database.execute("DROP TABLE kept")
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop what is known under some keys, of files that have vanished."""
+        if self._database is not None:
+            self.commit()
+            with self._database:
+                self._database.executemany("DELETE FROM files WHERE key = ?", ((key,) for key in keys))
 
     def __enter__(self) -> "FileCache":
         return self

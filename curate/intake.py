@@ -205,6 +205,11 @@ class Intake:
             yield further_page(first, page, self.reading.source)
 
 
+def cache_keys(key: str, filepath: str) -> list[str]:
+    """What the cache holds of a sample is under these keys."""
+    return [_image_key({"filepath": filepath}), _mask_key(key)]
+
+
 def _image_key(row: Row) -> str:
     return f"image {row['filepath']}"
 

@@ -26,6 +26,14 @@ def test_many_keys_are_found_in_one_question(tmp_path: Path) -> None:
     assert len(found) == 2345 and found["k2344"] == {"n": 2344}
 
 
+def test_what_is_forgotten_is_known_no_more(tmp_path: Path) -> None:
+    with FileCache(tmp_path / "cache") as cache:
+        for key in ("a", "b", "c"):
+            cache.put(key, "s", {"n": 1})
+        cache.forget(["a", "c", "never there"])
+        assert list(cache.known(dict.fromkeys("abc", "s"))) == ["b"]
+
+
 def test_what_was_committed_survives_a_process_that_dies(tmp_path: Path) -> None:
     pid = os.fork()
     if pid == 0:

@@ -103,7 +103,7 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     from curate.file_cache import FileCache
     from curate.images import hear_warnings
     from curate.ingest import read_source
-    from curate.intake import Intake, Places
+    from curate.intake import Intake, Places, cache_keys
 
     paths = context.paths
     hear_warnings()
@@ -129,6 +129,11 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
             raise DataFault(
                 "\n".join([f"DataFault: no image of {source.path} can be read as {format_name}.", *lines])
             )
+        cache.forget(
+            key
+            for sample_id, relative_path in changes.vanished()
+            for key in cache_keys(sample_id, str(source.path / relative_path))
+        )
     with tables.streaming(sources.facts(paths, name), "mask_facts") as take:
         take(intake.mask_facts)
     sources.note_files(paths, name)
@@ -187,9 +192,13 @@ class _Changes:
                 if len(self._names[kind]) < NAMED:
                     self._names[kind].append(row["relative_path"])
 
+    def vanished(self) -> Iterator[tuple[str, str]]:
+        """Sample id and relative path of what no row spoke of."""
+        return ((sample_id, held[1]) for sample_id, held in self._left.items())
+
     def result(self) -> dict[str, Any]:
-        """Numbers, and the names of the first; what no row spoke of has vanished."""
-        vanished = sorted(held[1] for held in self._left.values())
+        """Numbers, and the names of the first."""
+        vanished = sorted(path for _, path in self.vanished())
         return {
             **{f"n_{kind}": n for kind, n in self._n.items()},
             "n_vanished": len(vanished),
