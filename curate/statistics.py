@@ -32,6 +32,7 @@ MANY_PX = 1 << 21
 WINDOW_PX, N_WINDOWS = 128, 8
 FINE_PX, COARSE_PX = 1.0, 2.0
 STRONGEST = 0.02
+EVEN, NOISE_RATIO = 1e-6, 4.0
 LOWER_HALF = 0.3246  # mean of the lower half of |x| where x is normal with deviation 1
 THUMB_PX, HASH_PX = 96, 32
 
@@ -157,8 +158,10 @@ def sharpness(grey: Array) -> tuple[float, float]:
     for sigma in (FINE_PX, COARSE_PX):
         soft = cv2.GaussianBlur(grey, (0, 0), sigma)
         strengths.append([_strongest(np.abs(np.diff(soft, axis=axis))) for axis in (1, 0)])
-    (fine_x, fine_y), (coarse_x, coarse_y) = strengths
-    return fine_x / max(coarse_x, 1e-9), fine_y / max(coarse_y, 1e-9)
+    across, down = (
+        fine / coarse if coarse > EVEN else NOISE_RATIO for fine, coarse in zip(*strengths, strict=True)
+    )
+    return across, down
 
 
 def _strongest(gradients: Array) -> float:

@@ -94,6 +94,7 @@ def test_motion_blurs_one_axis_only() -> None:
 def test_an_even_surface_is_not_blurred() -> None:
     noise = np.random.default_rng(0).normal(120, 2, (200, 300)).round().astype(np.uint8)
     assert measure(noise)["sharpness_x"] > 2.5
+    assert measure(np.zeros(HW, np.uint8))["sharpness_x"] == 4
 
 
 def test_a_large_picture_is_measured_at_its_own_resolution() -> None:

@@ -11,12 +11,12 @@ CODE = "exposure"
 SEVERITY = "warning"
 NEEDS = ("statistics",)
 REMEDY = "Look at lamp, exposure time and aperture; take the pictures again, or leave them out."
-BLACK = 0.01
+BLACK = 0.01  # steps of single grey levels near black are no change of exposure
 MEASURES = (
     Measure(
         "median brightness",
-        lambda table: np.log2(np.maximum(table["brightness_p50"].to_numpy(dtype=float), BLACK)),
-        lambda stops: f"{2**stops:.2f}",
+        lambda table: np.log2(table["brightness_p50"].to_numpy(dtype=float) + BLACK),
+        lambda stops: f"{max(2**stops - BLACK, 0):.2f}",
         least=0.06,  # of a doubling of the light
         below="darker than usual",
         above="brighter than usual",

@@ -75,9 +75,9 @@ def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
         (known.loc[rows[0][name]] for name in ("a", "b")), key=lambda row: row["relative_path"]
     )
     message = (
-        f"{one['relative_path']} (part {one['part_id']}) and {other['relative_path']} (part "
-        f"{other['part_id']}) are near copies: similarity {rows[0]['similarity']:.2f} after removing what "
-        f"the category has in common, shifted by {abs(rows[0]['dx']):.0f} x {abs(rows[0]['dy']):.0f} px"
+        f"{_named(one)} and {_named(other)} are near copies: similarity {rows[0]['similarity']:.2f} after "
+        f"removing what the category has in common, shifted by {abs(rows[0]['dx']):.0f} x "
+        f"{abs(rows[0]['dy']):.0f} px"
     )
     if len(members) > 2:
         message += (
@@ -92,3 +92,9 @@ def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
         "copies, keep one. Repeating layouts may look alike and still be different places."
     )
     return Fault(CODE, "error" if conflict else "warning", first, f"{message}.", remedy, tuple(others))
+
+
+def _named(row: "pd.Series[str]") -> str:
+    """The path, with the part unless the path itself stands for it."""
+    own = row["part_id"].endswith(row["relative_path"])
+    return row["relative_path"] + ("" if own else f" (part {row['part_id']})")

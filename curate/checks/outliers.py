@@ -11,8 +11,8 @@ CODE = "outliers"
 SEVERITY = "warning"
 NEEDS = ("embeddings",)
 REMEDY = (
-    "Look whether they show this product: give them the category they belong to, or leave them out. If they "
-    "do, get more pictures like them, or make them a category of their own."
+    "Look whether they show this product, taken and stored as the others are. If not, give them the category "
+    "they belong to, or leave them out; if so, get more pictures like them."
 )
 COLUMNS = ["sample_id", "relative_path", "category"]
 
