@@ -100,13 +100,13 @@ def _complain(text: str) -> None:
 
 
 def hear_warnings() -> None:
-    """Hand Pillow's warnings to `listening` instead of printing them; for the life of the process."""
+    """Hand Pillow's warnings to `listening`, and never print them; for the life of the process."""
     shown_before = warnings.showwarning
     if getattr(shown_before, "for_curate", False):
         return
 
     def show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
-        if getattr(_heard, "complaints", None) is not None and "PIL" in filename:
+        if "PIL" in filename:
             _complain(str(message))
         else:
             shown_before(message, category, filename, *rest, **more)

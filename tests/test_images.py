@@ -1,6 +1,7 @@
 """Decoding and encoding: exact pixels, facts of the file, and every kind of damage."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from curate.errors import Unreadable
-from curate.images import encode_png, probe, read_hw, read_image, read_stored
+from curate.images import encode_png, hear_warnings, listening, probe, read_hw, read_image, read_stored
 from tests.helpers.ordinary_user import open_folder, ordinary_user
 
 RNG = np.random.default_rng(0)
@@ -191,6 +192,19 @@ def test_names_in_any_writing_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "caf\udce9.png").write_bytes(b"")
     with pytest.raises(Unreadable, match=r"caf\\xe9\.png is empty"):
         probe(tmp_path / "caf\udce9.png")
+
+
+def test_warnings_of_pillow_are_heard_or_dropped_but_never_printed(tmp_path: Path) -> None:
+    content = saved(tmp_path / "a.tif", GREY).read_bytes()
+    entry = content.find(b"\x16\x01")  # RowsPerStrip: as many of them as the file has not
+    damaged = content[: entry + 4] + (1 << 20).to_bytes(4, "little") + content[entry + 8 :]
+    (tmp_path / "a.tif").write_bytes(damaged)
+    with warnings.catch_warnings(record=True) as printed:
+        hear_warnings()
+        assert read_hw(tmp_path / "a.tif") == GREY.shape
+        with listening() as heard:
+            read_hw(tmp_path / "a.tif")
+    assert printed == [] and "Skipping tag 278" in heard[0]
 
 
 def test_decoders_write_nothing_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
