@@ -14,6 +14,8 @@ START_OF_SCAN = b"\xff\xda"
 TIFF_DATA = (273, 324)  # places of strips and of tiles
 CUT_UP = "Cut the picture into pieces."
 COPY_AGAIN = "Copy or download the file again, or remove it."
+# Pillow refuses 179 megapixels, which line-scan cameras exceed; the limit here is MAX_PIXELS.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def excess(image: Image.Image, content: bytes) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ gives away, so these are checked first (curate/damage.py).
 
 import errno
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,8 +51,7 @@ HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters", "Inconsi
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 SUBFILE_TYPE, REDUCED, TIFF_BITS_PER_SAMPLE, EXIF_ORIENTATION = 254, 1, 258, 274
 
-# Pillow refuses 179 megapixels, which line-scan cameras exceed; the limit here is MAX_PIXELS.
-Image.MAX_IMAGE_PIXELS = None
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it refuses is printed too
 _large = threading.Lock()
 _heard = threading.local()
 

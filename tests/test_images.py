@@ -1,6 +1,8 @@
 """Decoding and encoding: exact pixels, facts of the file, and every kind of damage."""
 
 import hashlib
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from PIL import Image
 from curate.errors import Unreadable
 from curate.images import encode_png, hear_warnings, listening, probe, read_hw, read_image, read_stored
 from tests.helpers.ordinary_user import open_folder, ordinary_user
+from tests.helpers.places import REPOSITORY
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (48, 64), np.uint8)
@@ -192,6 +195,18 @@ def test_names_in_any_writing_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "caf\udce9.png").write_bytes(b"")
     with pytest.raises(Unreadable, match=r"caf\\xe9\.png is empty"):
         probe(tmp_path / "caf\udce9.png")
+
+
+def test_what_pillow_refuses_is_not_printed_too(tmp_path: Path) -> None:
+    """In a process of its own: pytest takes what is logged."""
+    content = saved(tmp_path / "a.tif", GREY).read_bytes()
+    entry = content.find(b"\x15\x01")  # SamplesPerPixel
+    (tmp_path / "a.tif").write_bytes(content[: entry + 8] + b"\x30\x75" + content[entry + 10 :])
+    script = "import sys\nfrom pathlib import Path\nfrom curate.images import probe\nprobe(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(tmp_path / "a.tif")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert "a.tif is not a PNG, JPEG, BMP or TIFF image" in done.stderr.splitlines()[-1]
+    assert "More samples per pixel than can be decoded: 30000" not in done.stderr
 
 
 def test_warnings_of_pillow_are_heard_or_dropped_but_never_printed(tmp_path: Path) -> None:
