@@ -55,7 +55,7 @@ class Case:
         for change in self.changes:
             try:
                 tree = change(tree, rng)
-            except (ValueError, KeyError, IndexError, SyntaxError, OSError):
+            except (ValueError, KeyError, IndexError, SyntaxError, OSError, RecursionError):
                 if change is self.changes[0]:
                     raise
                 continue  # what the change before left cannot be taken apart any more
