@@ -1,6 +1,5 @@
 """The sources of a dataset: one table each, joined to the sample table."""
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ from urllib.parse import quote, unquote
 from curate import fixes, tables
 from curate.errors import CurateError
 from curate.examine import Job, examine
-from curate.file_cache import state
 from curate.files import read_json, write_json
 from curate.ground_truth import has_mask
+from curate.steps import made_files
 from curate.steps.record import Context, digest, once, recorded
 from curate.workspace import DatasetPaths
 
 MAX_FILE_NAME = 200
-ID_LENGTH = 16  # file names in the workspace begin with the sample id
 Row = dict[str, Any]
 
 
@@ -68,7 +66,7 @@ def join(paths: DatasetPaths) -> int:
     """Write the sample table, the mask facts and the faults of all sources, in a fixed order.
 
     What `curate check --fix` mends is applied: excluded samples are left out, masks lose their specks. Masks,
-    copies and pages of no image are removed.
+    copies and pages of no image of any source are removed.
 
     Returns:
         Number of images.
@@ -86,17 +84,18 @@ def join(paths: DatasetPaths) -> int:
     def work() -> Row:
         out = fixes.excluded(held, _rows(paths, names)) if held else set()
         anew = _clean(paths, names, held, {*drop, *cleaned_before})
-        kept: dict[str, str] = {}
+        kept: set[str] = set()
         with tables.streaming(paths.samples, "sample") as take:
             for rows in _batches(table(paths, name) for name in names):
                 rows = [row for row in rows if row["sample_id"] not in out]
-                kept |= {row["sample_id"]: row["sha256"][:8] for row in rows}
+                kept |= {row["sample_id"] for row in rows}
                 take(rows)
         with tables.streaming(paths.mask_facts, "mask_facts") as take:
             for rows in _batches(facts(paths, name) for name in names):
                 take([anew.get(row["sample_id"], row) for row in rows if row["sample_id"] in kept])
         write_json(paths.faults, inputs["faults"])
-        _sweep(paths, kept)
+        wanted = (made_files.needed(paths, table(paths, name), facts(paths, name)) for name in names)
+        made_files.sweep(paths, set().union(*wanted))
         return {"n_total": len(kept), "cleaned": sorted(drop)}
 
     result = once(paths, "join", inputs, [paths.samples, paths.mask_facts, paths.faults], work)
@@ -134,11 +133,8 @@ def _clean(
 
 def note_files(paths: DatasetPaths, name: str) -> None:
     """Remember what was made of a source as it is now, to notice when a file is lost or altered."""
-    ids = {
-        row["sample_id"] for rows in tables.batches(table(paths, name), columns=["sample_id"]) for row in rows
-    }
-    own = {file: held for file, held in _states(paths).items() if Path(file).name[:ID_LENGTH] in ids}
-    write_json(files_made(paths, name), own)
+    wanted = made_files.needed(paths, table(paths, name), facts(paths, name))
+    write_json(files_made(paths, name), made_files.states(paths, wanted))
 
 
 def files_are_there(paths: DatasetPaths, name: str) -> bool:
@@ -147,37 +143,12 @@ def files_are_there(paths: DatasetPaths, name: str) -> bool:
         noted = read_json(files_made(paths, name))
     except CurateError:
         return False
-    return bool(noted.items() <= _states(paths).items())
-
-
-def _states(paths: DatasetPaths) -> dict[str, str]:
-    """Size and time of every mask, copy and page, by its path from the dataset's folder."""
-    found: dict[str, str] = {}
-    for folder in (paths.masks, paths.media, paths.pages):
-        if folder.is_dir():
-            with os.scandir(folder) as entries:
-                found |= {f"{folder.name}/{entry.name}": state(entry.path) for entry in entries}
-    return found
+    return bool(noted.items() <= made_files.states(paths).items())
 
 
 def outputs(paths: DatasetPaths, name: str) -> list[Path]:
     """The files that taking in a source makes, but for those that files_are_there tells of."""
     return [table(paths, name), facts(paths, name), files_made(paths, name)]
-
-
-def _sweep(paths: DatasetPaths, kept: dict[str, str]) -> None:
-    """Remove masks and pages of no sample, and browser copies of none or of an older picture."""
-    used = {row["sample_id"] for rows in tables.batches(paths.mask_facts) for row in rows}
-    for file in paths.masks.glob("*.png"):
-        if file.stem not in used:
-            file.unlink()
-    for file in paths.media.glob("*-*.*"):
-        sample_id, _, checksum = file.stem.partition("-")
-        if kept.get(sample_id) != checksum:
-            file.unlink()
-    for file in paths.pages.glob("*-*.png"):
-        if file.stem.partition("-")[0] not in kept:
-            file.unlink()
 
 
 def _file_name(name: str) -> str:
