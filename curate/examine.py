@@ -30,6 +30,7 @@ class Job:
         mask: whether its mask must be read.
         drop_specks: checksum of the image for which the mask loses its specks; "" = none.
         masks, media, pages: folders of the workspace for masks, browser copies and pages; None = not made.
+        keep_mask: leave the mask that the workspace has when the source's cannot be read.
     """
 
     row: Row
@@ -40,6 +41,7 @@ class Job:
     masks: Path | None = None
     media: Path | None = None
     pages: Path | None = None
+    keep_mask: bool = False
 
     def lacks_copy(self) -> bool:
         """Whether the browser's copy of an image that is known from before is gone."""
@@ -130,7 +132,7 @@ def _mask(job: Job, known: dict[str, Any]) -> tuple[dict[str, Any] | None, Fault
     try:
         truth = ground_truth.read(row)
     except (Unreadable, ground_truth.WrongSize) as error:
-        if target:
+        if target and not job.keep_mask:
             target.unlink(missing_ok=True)
         return None, _mask_fault(row, error)
     mask = truth.mask

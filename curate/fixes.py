@@ -61,6 +61,17 @@ def read(path: Path) -> list[Fix]:
     Raises:
         Unreadable: a line is not a fix after data_schemas/fix.json; nothing is taken from the file.
     """
+    latest = {(row["sample_id"], row["sha256"], row["action"]): Fix(**row) for row in _lines(path)}
+    return [latest[key] for key in sorted(latest) if not latest[key].undone]
+
+
+def ever(path: Path, action: Action) -> set[str]:
+    """Ids of the samples that a fix of this kind was made for, whether it holds or not; else as read."""
+    return {row["sample_id"] for row in _lines(path) if row["action"] == action}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Every line of the file, oldest first; see read."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -73,8 +84,7 @@ def read(path: Path) -> list[Fix]:
                 raise Unreadable(_damaged(path, [f"line {index + 1}: {error}"])) from error
     if broken := faults(rows, "fix", where="fix"):
         raise Unreadable(_damaged(path, broken))
-    latest = {(row["sample_id"], row["sha256"], row["action"]): Fix(**row) for row in rows}
-    return [latest[key] for key in sorted(latest) if not latest[key].undone]
+    return rows
 
 
 def append(path: Path, fixes: Iterable[Fix]) -> None:

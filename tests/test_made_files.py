@@ -8,18 +8,24 @@ import pytest
 from PIL import Image
 
 from curate import tables
-from curate.steps import fix
+from curate.recipe import Source
+from curate.steps import fix, ingest, sources
 from curate.steps.record import Context
 from curate.workspace import Workspace
 from tests.helpers.tiny import normal_image, write_mvtec
 from tests.helpers.toy_steps import taken
 
-GOOD = "weave/test/good"
+GOOD, STAIN = "weave/test/good", "weave/ground_truth/stain/001_mask.png"
+SPECKLED, CLEAN = 203, 200  # pixels of the mask with a speck, and without
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return write_mvtec(tmp_path / "images", n_train=2)
+    root = write_mvtec(tmp_path / "images", n_train=2)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:20, 30:50] = mask[40, 5:8] = 255
+    Image.fromarray(mask).save(root / STAIN)
+    return root
 
 
 @pytest.fixture
@@ -32,6 +38,10 @@ def made(context: Context) -> dict[str, bytes]:
     """Every mask, copy and page of the workspace."""
     folders = (context.paths.masks, context.paths.media, context.paths.pages)
     return {file.name: file.read_bytes() for folder in folders for file in folder.glob("*")}
+
+
+def areas(context: Context) -> set[int]:
+    return {row["n_px"] for row in tables.to_rows(tables.read(context.paths.mask_facts))} - {70}
 
 
 def save_pages(path: Path, n_pages: int, bits: int = 8) -> None:
@@ -78,3 +88,46 @@ def test_pages_go_with_a_file_that_shrinks_and_come_back_with_it(context: Contex
     save_pages(file, 3)
     taken(context, root)
     assert made(context) == before and context.paths.samples.read_bytes() == table
+
+
+def test_a_mend_that_was_cut_off_half_way_can_be_taken_back(
+    context: Context, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(context, root)
+    before = made(context)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fix.mend(context, ["specks"])
+    assert made(context) != before
+    fix.undo(context)
+    assert made(context) == before and areas(context) == {SPECKLED}
+
+
+def test_a_mask_is_kept_while_its_source_is_away_and_made_anew_when_it_is_back(
+    context: Context, root: Path
+) -> None:
+    taken(context, root)
+    before = made(context)
+    fix.mend(context, ["specks"])
+    mended, away = made(context), root.rename(root.with_name("away"))
+    other = write_mvtec(root.with_name("other"), n_train=1, n_good=1, defects=())
+    ingest.run(context, Source(other, "mvtec_ad", name="other"))
+    assert made(context) == mended and areas(context) == {CLEAN}
+    fix.undo(context)
+    assert made(context) == mended and areas(context) == {CLEAN}
+    assert "does not give it any more. It stays as it was." in context.paths.faults.read_text()
+    away.rename(root)
+    taken(context, root)
+    assert made(context) == before and areas(context) == {SPECKLED}
+    assert "It stays as it was" not in context.paths.faults.read_text()
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "a\nb", "  ", "x" * 300])
+def test_a_source_name_that_cannot_be_printed_is_refused(name: str, context: Context) -> None:
+    with pytest.raises(ValueError, match="must have 1 to 60 printable characters"):
+        sources.table(context.paths, name)

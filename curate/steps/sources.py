@@ -1,15 +1,20 @@
 """The sources of a dataset: one table each, joined to the sample table."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from curate import fixes, tables
-from curate.errors import CurateError
+from curate.errors import CurateError, Unreadable
 from curate.examine import Job, examine
+from curate.faults import Fault, shown, to_rows
+from curate.file_cache import state_of_all
 from curate.files import read_json, write_json
-from curate.ground_truth import has_mask
+from curate.ground_truth import has_mask, mask_files
+from curate.mask_facts import measure
+from curate.masks import read_mask
 from curate.steps import made_files
 from curate.steps.record import Context, digest, once, recorded
 from curate.workspace import DatasetPaths
@@ -73,33 +78,48 @@ def join(paths: DatasetPaths) -> int:
     """
     names = present(paths)
     held = fixes.read(paths.fixes)
+    concerned = _concerned(paths, names)
+    faults = {name: recorded(paths, key(name))["result"].get("faults", []) for name in names}
     inputs = {
         "sources": {name: [digest(table(paths, name)), digest(facts(paths, name))] for name in names},
-        "faults": {name: recorded(paths, key(name))["result"].get("faults", []) for name in names},
+        "faults": faults,
         "fixes": digest(paths.fixes),
+        "masks to mend": state_of_all(file for row in concerned for file in mask_files(row)),
     }
-    drop = fixes.mask_actions(held, _rows(paths, names)) if held else {}
-    cleaned_before = recorded(paths, "join")["result"].get("cleaned", [])
 
     def work() -> Row:
-        out = fixes.excluded(held, _rows(paths, names)) if held else set()
-        anew = _clean(paths, names, held, {*drop, *cleaned_before})
-        kept: set[str] = set()
-        with tables.streaming(paths.samples, "sample") as take:
-            for rows in _batches(table(paths, name) for name in names):
-                rows = [row for row in rows if row["sample_id"] not in out]
-                kept |= {row["sample_id"] for row in rows}
-                take(rows)
-        with tables.streaming(paths.mask_facts, "mask_facts") as take:
-            for rows in _batches(facts(paths, name) for name in names):
-                take([anew.get(row["sample_id"], row) for row in rows if row["sample_id"] in kept])
-        write_json(paths.faults, inputs["faults"])
+        anew, stuck = _clean(paths, names, concerned, held)
+        n_total = _write(paths, names, fixes.excluded(held, _rows(paths, names)) if held else set(), anew)
+        write_json(paths.faults, {name: faults[name] + stuck.get(name, []) for name in names})
         wanted = (made_files.needed(paths, table(paths, name), facts(paths, name)) for name in names)
         made_files.sweep(paths, set().union(*wanted))
-        return {"n_total": len(kept), "cleaned": sorted(drop)}
+        return {"n_total": n_total, "cleaned": sorted(fixes.mask_actions(held, concerned))}
 
     result = once(paths, "join", inputs, [paths.samples, paths.mask_facts, paths.faults], work)
     return int(result["n_total"])
+
+
+def _write(paths: DatasetPaths, names: Iterable[str], out: Collection[str], anew: Mapping[str, Row]) -> int:
+    """Write the sample table and the mask facts; returns the number of samples.
+
+    Args:
+        out: ids of samples to leave out.
+        anew: sample id -> mask facts that differ from the source's.
+    """
+    n_total = 0
+    with (
+        tables.streaming(paths.samples, "sample") as take,
+        tables.streaming(paths.mask_facts, "mask_facts") as take_facts,
+    ):
+        for name in names:
+            for rows in tables.batches(table(paths, name)):
+                rows = [row for row in rows if row["sample_id"] not in out]
+                n_total += len(rows)
+                take(rows)
+            for rows in tables.batches(facts(paths, name)):
+                kept = [row for row in rows if row["sample_id"] not in out]
+                take_facts([row | anew.get(row["sample_id"], {}) for row in kept])
+    return n_total
 
 
 def _batches(files: Iterable[Path]) -> Iterator[list[Row]]:
@@ -112,23 +132,54 @@ def _rows(paths: DatasetPaths, names: Iterable[str]) -> Iterator[Row]:
         yield from rows
 
 
+def _concerned(paths: DatasetPaths, names: Iterable[str]) -> list[Row]:
+    """Samples whose mask was mended once, or is to be: each may have to be made anew, with or without specks.
+
+    A mend that was cut off half way left masks without their specks, but no record of it.
+    """
+    ids = fixes.ever(paths.fixes, "drop_specks") | set(recorded(paths, "join")["result"].get("cleaned", []))
+    return [row for row in _rows(paths, names) if row["sample_id"] in ids and has_mask(row)] if ids else []
+
+
 def _clean(
-    paths: DatasetPaths, names: Iterable[str], held: list[fixes.Fix], concerned: Collection[str]
-) -> dict[str, Row]:
-    """Make the masks of some samples anew, with or without their specks; returns their mask facts."""
-    if not concerned:
-        return {}
+    paths: DatasetPaths, names: Iterable[str], concerned: Iterable[Row], held: Iterable[fixes.Fix]
+) -> tuple[dict[str, Row], dict[str, list[Row]]]:
+    """Make the masks of some samples anew, with or without their specks.
+
+    Returns:
+        Mask facts by sample, and by source the faults of masks that the source does not give any more: these
+        stay as they are.
+    """
+    rows = {row["sample_id"]: row for row in concerned}
+    parts = _batches(facts(paths, name) for name in names if rows)
+    known = {row["sample_id"]: row for part in parts for row in part if row["sample_id"] in rows}
     pictures = {fix.sample_id: fix.sha256 for fix in held if fix.action == "drop_specks"}
-    made = {}
-    for row in _rows(paths, names):
-        name = row["sample_id"]
-        if name in concerned and has_mask(row):
-            done = examine(Job(row, name, row, True, pictures.get(name, ""), masks=paths.masks))
-            if done.mask is not None:
-                made[name] = {"sample_id": name} | {
-                    column: done.mask[column] for column in done.mask if column not in ("classes", "state")
-                }
-    return made
+    made: dict[str, Row] = {}
+    stuck: dict[str, list[Row]] = {}
+    for name, row in rows.items():
+        if name not in known:
+            continue
+        specks = pictures.get(name, "")
+        done = examine(Job(row, name, row, True, specks, masks=paths.masks, keep_mask=True))
+        if done.mask is not None:
+            made[name] = {column: done.mask[column] for column in known[name] if column != "sample_id"}
+            continue
+        stuck.setdefault(row["source"], []).extend(to_rows([_stuck(row["relative_path"])]))
+        with suppress(Unreadable):
+            mask = read_mask(paths.masks / f"{name}.png")
+            made[name] = measure(mask, known[name]["values"])
+    return made, stuck
+
+
+def _stuck(relative_path: str) -> Fault:
+    return Fault(
+        "unreadable_mask",
+        "error",
+        relative_path,
+        f"The mask of {relative_path} cannot be made anew, with its specks or without: the source does not "
+        "give it any more. It stays as it was.",
+        "Bring the source back, and run curate ingest.",
+    )
 
 
 def note_files(paths: DatasetPaths, name: str) -> None:
@@ -157,7 +208,8 @@ def _file_name(name: str) -> str:
     >>> _file_name("line 3/top")
     'line 3%2Ftop'
     """
-    safe = quote(name, safe=" ").replace(".", "%2E")
-    if len(safe) > MAX_FILE_NAME or not name.isprintable() or not name.strip():
-        raise ValueError(f'Source name "{name[:80]}" must have 1 to 60 printable characters.')
+    printable = name.isprintable() and name.strip()
+    safe = quote(name, safe=" ").replace(".", "%2E") if printable else ""
+    if not 0 < len(safe) <= MAX_FILE_NAME:
+        raise ValueError(f'Source name "{shown(name[:80])}" must have 1 to 60 printable characters.')
     return safe
