@@ -7,10 +7,13 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import TypeVar
+
+from curate.errors import CurateError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,6 +43,9 @@ class Workers:
 
         Decoders let other threads run, so threads do for large images. With processes, `work` is a function
         of a module; it, the items and the results are pickled.
+
+        Raises:
+            CurateError: a worker process was ended from outside.
         """
         if self._processes is not None or (self._may_fork and len(items) >= PROCESSES_FROM):
             if self._processes is None:
@@ -65,12 +71,29 @@ def _each(
     pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], n_workers: int, chunk: int
 ) -> Iterator[Result]:
     waiting: deque[Future[list[Result]]] = deque()
-    for part in _parts(items, chunk):
-        waiting.append(pool.submit(_all, work, part))
-        if len(waiting) >= n_workers * AHEAD:
+    try:
+        for part in _parts(items, chunk):
+            with _without_ctrl_c():
+                waiting.append(pool.submit(_all, work, part))
+            if len(waiting) >= n_workers * AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
             yield from waiting.popleft().result()
-    while waiting:
-        yield from waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise CurateError(
+            "CurateError: a worker process was ended from outside, as the system does when memory runs out. "
+            "What was finished before is kept. Free some memory, and run the command again."
+        ) from error
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back, so that a process that is begun meanwhile is deaf to it from its first moment on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _parts(items: Iterable[Item], chunk: int) -> Iterator[list[Item]]:
