@@ -10,8 +10,8 @@ import pandas as pd
 
 from curate import verdicts
 from curate.errors import CurateError, Missing
-from curate.ground_truth import has_mask
 from curate.schema import load as contract
+from curate.store.differences import unchanged
 from curate.store.documents import Folders, first_document, object_id, sample_document, sample_row
 from curate.store.failures import database_errors
 from curate.store.fields import declare, declare_indexes, fiftyone, judgements, offer_copies
@@ -120,7 +120,7 @@ def save_samples(
     outdated = dict.fromkeys(judgements(dataset))
     now = datetime.now(UTC)
     before = _ids(collection)
-    same = _unchanged(stored, folders) if stored is not None and before else None
+    same = unchanged(stored, folders) if stored is not None and before else None
     for rows in _rows(table):
         changed = [row for row in rows if same is None or not (same(row) and row["sample_id"] in before)]
         documents = []
@@ -146,25 +146,6 @@ def save_samples(
 
 def _rows(table: pd.DataFrame | Path) -> Iterator[list[Any]]:
     yield from batches(table, BATCH) if isinstance(table, Path) else _batches(to_rows(table))
-
-
-def _unchanged(stored: Path, folders: Folders) -> Callable[[Any], bool]:
-    """Tells whether a row is the same in a table that was stored before, and no file was made for it."""
-    try:
-        prints = {row["sample_id"]: _print(row) for rows in batches(stored, BATCH) for row in rows}
-    except CurateError:
-        return lambda row: False
-
-    def same(row: Any) -> bool:
-        plain = not has_mask(row) and folders.view(row) == row["filepath"]
-        return plain and prints.get(row["sample_id"]) == _print(row)
-
-    return same
-
-
-def _print(row: Any) -> int:
-    """A number that differs for rows that differ, within one process."""
-    return hash(repr(sorted(row.items())))
 
 
 def _replaced(collection: Any, rows: list[Any]) -> set[str]:
