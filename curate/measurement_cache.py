@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from curate.errors import CurateError, StorageFull
+from curate.errors import Unreadable
 from curate.files import writing
 from curate.images import Array, BadImage, read_stored
+from curate.sqlite_files import WAIT_S, explained, is_damage, remove
 from curate.tables import to_rows
 
 Measured = Mapping[str, Any]
 Item = TypeVar("Item")
 KEY = "pixel_sha256"
 BATCH = 256
-FULL = 13  # SQLite's code for a full disk
 
 
 class Cache:
@@ -70,28 +70,26 @@ def open_cache(path: Path, kind: str, columns: Mapping[str, str]) -> Iterator[Ca
     Raises:
         StorageFull: no space is left.
         Unreadable: the place may not be written.
+        CurateError: another program holds the file.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(_connect(path, kind, columns)) as database:
-        try:
+    try:
+        with closing(_connect(path, kind, columns)) as database:
             yield Cache(database, columns)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != FULL:
-                raise CurateError(
-                    f"CurateError: {path} cannot be written ({error}). Remove it; it is made anew."
-                ) from error
-            raise StorageFull(
-                f"StorageFull: no space left while writing {path}. What was finished before is kept. Free "
-                "some space, or choose another workspace with --home, and run the command again."
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):  # it was whole when it was opened
+            raise Unreadable(
+                f"Unreadable: {path} is damaged ({error}). Run the command again; it makes a new one."
             ) from error
+        raise explained(error, path) from error
 
 
 def _connect(path: Path, kind: str, columns: Mapping[str, str]) -> sqlite3.Connection:
     wanted = f"{kind} {' '.join(columns)}"
     if path.exists() and _kind(path) != wanted:
-        path.unlink()
-    database = sqlite3.connect(path, timeout=60)
+        remove(path)
+    database = sqlite3.connect(path, timeout=WAIT_S)
     typed = ", ".join(f"{name} {of_type}" for name, of_type in columns.items())
     with database:
         database.execute(f"CREATE TABLE IF NOT EXISTS measured ({KEY} TEXT PRIMARY KEY, {typed})")
@@ -103,11 +101,13 @@ def _connect(path: Path, kind: str, columns: Mapping[str, str]) -> sqlite3.Conne
 def _kind(path: Path) -> str | None:
     """What a file holds; None when it is damaged."""
     try:
-        with closing(sqlite3.connect(path)) as database:
+        with closing(sqlite3.connect(path, timeout=WAIT_S)) as database:
             whole = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
             row = database.execute("SELECT kind FROM kind").fetchone()
             return str(row[0]) if whole and row else None
-    except sqlite3.Error:
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
         return None
 
 

@@ -1,11 +1,16 @@
 """What is known of files: kept across runs and kills, forgotten when a file changes."""
 
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from curate.errors import StorageFull
+from curate import file_cache
+from curate.errors import CurateError, StorageFull
 from curate.file_cache import FileCache, state, state_of_all
 
 
@@ -57,6 +62,64 @@ def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
         assert cache.known({"a": "s"}) == {"a": {"n": 1}}
 
 
+def filled(path: Path) -> Path:
+    with FileCache(path) as cache:
+        for number in range(2000):
+            cache.put(f"k{number}", "s", {"n": number})
+    return path
+
+
+def test_damage_that_shows_only_while_reading_begins_the_cache_anew(tmp_path: Path) -> None:
+    path = filled(tmp_path / "cache")
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"\x5a" * (len(content) - 8192))
+    with FileCache(path) as cache:
+        assert cache.known({f"k{number}": "s" for number in range(2000)}) == {}
+        cache.put("a", "s", {"n": 1})
+    with FileCache(path) as cache:
+        assert cache.known({"a": "s"}) == {"a": {"n": 1}}
+
+
+@pytest.mark.parametrize(
+    "damage", ["DROP TABLE files", "ALTER TABLE files RENAME facts TO told", "UPDATE files SET facts = '{'"]
+)
+def test_a_cache_that_holds_something_else_knows_nothing(tmp_path: Path, damage: str) -> None:
+    path = filled(tmp_path / "cache")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(damage)
+    with FileCache(path) as cache:
+        assert cache.known({"k1": "s"}) == {}
+        cache.put("a", "s", {"n": 1})
+    with FileCache(path) as cache:
+        assert cache.known({"a": "s"}) == {"a": {"n": 1}}
+
+
+def test_a_cache_that_another_program_holds_is_named_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_cache, "WAIT_S", 0.1)
+    path = filled(tmp_path / "cache")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CurateError, match="is held by another program"), FileCache(path) as cache:
+            cache.put("a", "s", {"n": 1})
+    with FileCache(path) as cache:
+        assert cache.known({"k7": "s"}) == {"k7": {"n": 7}}
+
+
+def test_a_disk_that_is_full_from_the_start_is_told(tmp_path: Path) -> None:
+    script = (
+        "import resource, sys; from pathlib import Path; from curate.errors import StorageFull\n"
+        "from curate.file_cache import FileCache\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: FileCache(Path(sys.argv[1]))\n"
+        "except StorageFull as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot be written" in done.stdout
+
+
 def test_without_a_path_nothing_is_kept() -> None:
     with FileCache(None) as cache:
         cache.put("a", "s", {"n": 1})
@@ -67,7 +130,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageFull, match="cannot be written"), FileCache(tmp_path / "cache") as cache:
         cache.commit()
         (tmp_path / "cache").unlink()
-        cache._database.execute("PRAGMA query_only = ON")  # type: ignore[union-attr]
+        cache._file.database.execute("PRAGMA query_only = ON")  # type: ignore[union-attr]
         cache.put("a", "s", {"n": 1})
         cache.commit()
 

@@ -1,8 +1,10 @@
 """What is measured on a picture, and the file that measurements are kept in."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curate import statistics
+from curate import measurement_cache, statistics
+from curate.errors import CurateError
 from curate.ingest import build_table
 from curate.line_defects import find_lines
 from curate.statistics import COLUMNS, measure, perceptual_hash
@@ -207,6 +210,20 @@ def test_a_damaged_cache_or_one_of_another_version_is_begun_anew(
     monkeypatch.setattr(statistics, "measure", lambda pixels: {**measure(pixels), "noise": 7.0})
     assert (statistics.table(samples, path)["noise"] == 7).all()
     assert (before["noise"] < 1).all()
+
+
+def test_a_cache_that_another_program_holds_is_named_and_left(
+    samples: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurement_cache, "WAIT_S", 0.1, raising=False)
+    path = tmp_path / "cache.sqlite"
+    statistics.table(samples, path)
+    before = path.read_bytes()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CurateError, match="is held by another program"):
+            statistics.table(samples, path)
+    assert path.read_bytes() == before
 
 
 KILLED = """
