@@ -98,6 +98,10 @@ def _known(tree: Tree) -> dict[str, str]:
 
 
 def _checked(mapping: Mapping[str, str], tree: Tree) -> dict[str, str]:
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f'The option mapping must map folders to labels, {{"OK": "normal"}}; found {mapping!r}.'
+        )
     labels = {folder.replace("\\", "/").strip("/"): label for folder, label in mapping.items()}
     labels = {"" if folder == "." else folder.removeprefix("./"): label for folder, label in labels.items()}
     for folder, label in labels.items():
@@ -106,7 +110,8 @@ def _checked(mapping: Mapping[str, str], tree: Tree) -> dict[str, str]:
                 f'The mapping gives "{folder}" the label "{label}". Expected {", ".join(LABELS)}.'
             )
         if folder and folder not in tree.folders:
-            below = ", ".join(tree.subfolders("")) or "none"
+            called = [path for path in tree.folders if path.endswith(f"/{folder}")]
+            below = ", ".join(called or tree.subfolders("")) or "none"
             raise ValueError(
                 f'The mapping names the folder "{folder}", which is not there. Folders: {below}.'
             )
@@ -153,8 +158,9 @@ def _unused(tree: Tree, labels: Mapping[str, str]) -> list[Fault]:
     if "" in labels:
         return []
     concerned = {folder.split("/")[0] for folder in labels} | set(MASK_FOLDERS)
+    expected = ", ".join(labels or ("normal", "anomalous", "unknown"))
     return [
-        unknown_folder(name, f"one of {', '.join(labels)} or a mapping that names it")
+        unknown_folder(name, f"one of {expected} or a mapping that names it")
         for name in tree.subfolders("")
         if name not in concerned
     ]

@@ -1,6 +1,7 @@
 """The folder reader on a hand-checked tree, with other names, and with a mapping."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,12 @@ def test_a_mapping_names_any_folder_and_the_innermost_wins(tmp_path: Path) -> No
     [
         ({"normal": "fine"}, '"normal" the label "fine". Expected normal, anomalous, unknown'),
         ({"pass": "normal"}, 'folder "pass", which is not there. Folders: anomalous, masks, normal, unknown'),
+        ({"line 2": "normal"}, 'folder "line 2", which is not there. Folders: normal/line 2'),
+        ("normal", "must map folders to labels, .*; found 'normal'"),
+        (["normal"], "must map folders to labels"),
     ],
 )
-def test_a_wrong_mapping_says_what_is_wrong(mapping: dict[str, str], message: str) -> None:
+def test_a_wrong_mapping_says_what_is_wrong(mapping: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read("folder", ROOT, mapping=mapping)
 
