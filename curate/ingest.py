@@ -49,6 +49,9 @@ def read_source(
             f"The format {format_name} has no option {', '.join(unknown)}. "
             f"Known: {', '.join(known) or 'none'}."
         )
+    category = (options or {}).get("category")
+    if category is not None and not isinstance(category, str):
+        raise ValueError(f'The option category must be a text, not {category!r}: write it as "{category}".')
     table = reader.read(root, **(options or {}))
     faults: list[Fault] = table.attrs.pop("faults")
     return Reading(source or format_name, format_name, table, faults)

@@ -13,7 +13,7 @@ from curate.errors import DataFault, Missing
 from curate.files import sha256_file
 from curate.formats import FORMATS, recognise
 from curate.images import read_stored
-from curate.ingest import build_table, sample_id, write_masks
+from curate.ingest import build_table, read_source, sample_id, write_masks
 from curate.schema import check_table
 from curate.tables import to_rows
 from tests.helpers.golden import GOLDEN, codes, copied
@@ -152,10 +152,32 @@ def test_auto_says_what_each_format_misses_and_where_one_fits(tmp_path: Path) ->
         "no folder",
     ):
         assert reason in message
-    assert 'mapping from folder to label, e.g. {"OK": "normal"' in message
     copied("deep_pcb", tmp_path / "pictures").rename(tmp_path / "boards")
     with pytest.raises(DataFault, match=r"boards does match deep_pcb: give that folder"):
         build_table(tmp_path)
+
+
+def test_an_unknown_layout_tells_what_to_do_with_its_own_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataFault, match=r"No image lies in it \(\.bmp, "):
+        recognise(tmp_path)
+    for name in ("gut", "Kratzer 1"):
+        (tmp_path / "Linie" / name).mkdir(parents=True)
+        shutil.copy(GOLDEN / "folder/normal/a.png", tmp_path / "Linie" / name)
+    with pytest.raises(DataFault) as raised:
+        recognise(tmp_path)
+    assert "Images lie in: Linie/Kratzer 1, Linie/gut. Say which" in str(raised.value)
+    assert """--option 'mapping={"Linie/Kratzer 1": "normal", "Linie/gut": "anomalous"}'.""" in str(
+        raised.value
+    )
+    assert "curate-table.toml what" not in str(raised.value)
+    (tmp_path / "Liste.CSV").write_text("Datei;Urteil\na.png;gut\n", "utf-8")
+    with pytest.raises(DataFault, match=r"curate-table\.toml what the columns of Liste\.CSV mean"):
+        recognise(tmp_path)
+
+
+def test_a_category_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValueError, match='category must be a text, not 815: write it as "815"'):
+        read_source(GOLDEN / "folder", options={"category": 815})
 
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:

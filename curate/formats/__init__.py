@@ -7,6 +7,8 @@ with the dataset is in the table's `attrs["faults"]`.
 The order is the order of recognition: the most telling layout first, the most general last.
 """
 
+import json
+import shlex
 from pathlib import Path
 
 from curate.errors import DataFault
@@ -50,6 +52,9 @@ FORMATS = {
 # Options of readers that name files. A recipe's are below the source, or relative to the recipe's own folder.
 FILE_OPTIONS = ("table", "codes", "columns")
 
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+SHOWN = 10  # folders that a message names
+
 
 def recognise(root: Path) -> tuple[str, dict[str, list[str]]]:
     """Find the format of a dataset folder.
@@ -91,8 +96,29 @@ def _nothing_fits(root: Path, unmet: dict[str, list[str]]) -> str:
         path, name = fitting[0]
         lines.append(f"{shown(path)} does match {name}: give that folder.")
     else:
-        lines.append(
-            "Arrange the images in one of these layouts, or use the format folder with a mapping "
-            'from folder to label, e.g. {"OK": "normal", "NG": "anomalous", "new": "unknown"}.'
-        )
+        lines += _advice(root)
     return "\n".join(lines)
+
+
+def _advice(root: Path) -> list[str]:
+    """What to do with a folder that no format knows, with its own folders and table as the example."""
+    from curate.images import SUFFIXES, is_image
+    from curate.walking import walk
+
+    files = walk(root).files
+    holding = list(dict.fromkeys(path.rpartition("/")[0] or "." for path in files if is_image(path)))
+    if not holding:
+        return [f"No image lies in it ({', '.join(sorted(SUFFIXES))})."]
+    example = dict(zip(holding, ("normal", "anomalous", "unknown"), strict=False))
+    option = f"mapping={json.dumps(example, ensure_ascii=False)}"
+    more = f" and {len(holding) - SHOWN} more" if len(holding) > SHOWN else ""
+    lines = [
+        f"Images lie in: {', '.join(holding[:SHOWN])}{more}. Say which of them are normal, anomalous or "
+        f"unknown: --format folder --option {shlex.quote(option)}."
+    ]
+    table = next((path for path in files if "/" not in path and path.lower().endswith(TABLES)), None)
+    if table:
+        lines.append(
+            f"Or say in a file curate-table.toml what the columns of {table} mean (docs/formats.md)."
+        )
+    return [*lines, "Or arrange the images in one of these layouts."]
