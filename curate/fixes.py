@@ -26,8 +26,9 @@ class Fix:
     Attributes:
         sample_id: of the sample mended.
         sha256: of its image file.
-        action: "exclude" takes the sample out of the dataset; "drop_specks" takes the regions of at most
-            4 px out of its mask, if others remain (curate.masks.without_specks).
+        action: "exclude" takes the sample out of the dataset while another one shows the same picture under
+            the same label; "drop_specks" takes the regions of at most 4 px out of its mask, if others remain
+            (curate.masks.without_specks).
         detail: what was done and why, for people.
         check, at, curate: who asked for it, when (ISO 8601, UTC), and the version; see stamped.
         undone: whether this line takes the fix back.
@@ -115,12 +116,28 @@ def append(path: Path, fixes: Iterable[Fix]) -> None:
 def holding(fixes: Iterable[Fix], samples: Iterable[Mapping[str, Any]]) -> list[Fix]:
     """Those fixes whose sample is there with the picture they were made for.
 
+    A copy stays out of the dataset only while one that says the same stays in: where the source took that
+    away, or gave it another label, the first of its copies is back.
+
     Args:
         fixes: from read.
-        samples: rows of the sample table, of which sample_id and sha256 count.
+        samples: rows of the sample tables of all sources, those that are excluded too.
     """
-    checksums = {row["sample_id"]: row["sha256"] for row in samples}
-    return [fix for fix in fixes if checksums.get(fix.sample_id) == fix.sha256]
+    there = {row["sample_id"]: (row["sha256"], _told(row)) for row in samples}
+    made = [fix for fix in fixes if fix.sample_id in there and there[fix.sample_id][0] == fix.sha256]
+    out = {fix.sample_id for fix in made if fix.action == "exclude"}
+    kept = {told for sample_id, (_, told) in there.items() if sample_id not in out}
+    last: dict[tuple[str, ...], str] = {}
+    for sample_id, (_, told) in there.items():
+        if sample_id in out and told not in kept:
+            last.setdefault(told, sample_id)
+    back = set(last.values())
+    return [fix for fix in made if fix.action != "exclude" or fix.sample_id not in back]
+
+
+def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """In what the copies of a picture agree."""
+    return row["pixel_sha256"], row["category"], row["label"], *sorted(row["defect_types"])
 
 
 def excluded(fixes: Iterable[Fix], samples: Iterable[Mapping[str, Any]]) -> set[str]:

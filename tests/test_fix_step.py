@@ -105,6 +105,18 @@ def test_a_replaced_image_is_another_one_and_its_fix_holds_no_more(context: Cont
     assert fix.held(context) == []
 
 
+def test_a_picture_does_not_leave_with_the_copy_that_was_kept(context: Context, root: Path) -> None:
+    fix.mend(context, ["exact_duplicates"])
+    kept = root / "weave/test/good/001.png"
+    content = kept.read_bytes()
+    kept.unlink()
+    ingest.run(context, Source(root, "mvtec_ad"))
+    assert COPY in paths(context) and fix.held(context) == []
+    kept.write_bytes(content)
+    ingest.run(context, Source(root, "mvtec_ad"))
+    assert COPY not in paths(context) and len(fix.held(context)) == 1
+
+
 def test_only_the_named_checks_mend(context: Context) -> None:
     assert [one.action for one in fix.mend(context, ["specks", "unreadable"])] == ["drop_specks"]
     assert COPY in paths(context)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,12 @@ def fix(number: int, action: fixes.Action = "exclude") -> Fix:
     return Fix(f"{number:016x}", f"{number:064x}", action, "A copy of a.png.")
 
 
-def sample(number: int, sha256: int | None = None) -> dict[str, str]:
-    return {"sample_id": f"{number:016x}", "sha256": f"{number if sha256 is None else sha256:064x}"}
+def sample(number: int, sha256: int | None = None, label: str = "normal") -> dict[str, Any]:
+    """A row of the sample table; all samples show one picture."""
+    return {
+        "sample_id": f"{number:016x}", "sha256": f"{number if sha256 is None else sha256:064x}",
+        "pixel_sha256": "p", "category": "weave", "label": label, "defect_types": [],
+    }  # fmt: skip
 
 
 def stamped(*plain: Fix, at: str = AT) -> list[Fix]:
@@ -59,6 +64,15 @@ def test_a_fix_holds_for_the_picture_it_was_made_for_only() -> None:
     assert fixes.excluded(made, samples) == {fix(1).sample_id}
     assert fixes.mask_actions(made, samples) == {fix(3).sample_id: "drop_specks"}
     assert len(fixes.mask_actions(made)) == 2
+
+
+def test_a_copy_stays_out_only_while_one_that_says_the_same_stays_in() -> None:
+    made, gone = [fix(2), fix(3)], {fix(2).sample_id, fix(3).sample_id}
+    assert fixes.excluded(made, [sample(1), sample(2), sample(3)]) == gone
+    assert fixes.excluded(made, [sample(2), sample(3)]) == {fix(3).sample_id}
+    relabelled = sample(1, label="anomalous")
+    assert fixes.excluded(made, [relabelled, sample(2), sample(3)]) == {fix(3).sample_id}
+    assert fixes.holding(made, [sample(2)]) == []
 
 
 def test_a_line_that_a_crash_cut_off_is_left_out_and_swallows_nothing(path: Path) -> None:

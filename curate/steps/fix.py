@@ -53,11 +53,11 @@ def undo(context: Context) -> list[Fix]:
 
 
 def held(context: Context) -> list[Fix]:
-    """The fixes that hold for the sources as they are now; those of pictures replaced since do not."""
+    """The fixes that hold for the sources as they are now; see curate.fixes.holding."""
     rows = [
         row
         for name in sources.present(context.paths)
-        for row in tables.to_rows(tables.read(sources.table(context.paths, name))[["sample_id", "sha256"]])
+        for row in tables.to_rows(tables.read(sources.table(context.paths, name)))
     ]
     return sorted(fixes.holding(fixes.read(context.paths.fixes), rows), key=lambda fix: (fix.at, fix.detail))
 
