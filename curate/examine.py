@@ -4,7 +4,7 @@ It is done by threads or by other processes, so what goes in and comes out can b
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from curate.file_cache import state
 from curate.files import write_bytes
 from curate.images import BadImage, BadPage, ImageFacts, encode_png, inspect, listening, read_pages
 from curate.masks import size_fault, without_specks
+from curate.sample_rows import page_path, sample_id
 
 Row = dict[str, Any]
 
@@ -30,6 +31,7 @@ class Job:
         mask: whether its mask must be read.
         drop_specks: checksum of the image for which the mask loses its specks; "" = none.
         masks, media, pages: folders of the workspace for masks, browser copies and pages; None = not made.
+        source: name of the source, from which the ids of further pages follow.
         keep_mask: leave the mask that the workspace has when the source's cannot be read.
     """
 
@@ -41,6 +43,7 @@ class Job:
     masks: Path | None = None
     media: Path | None = None
     pages: Path | None = None
+    source: str = ""
     keep_mask: bool = False
 
     def lacks_copy(self) -> bool:
@@ -110,9 +113,23 @@ def has_pages(facts: dict[str, Any]) -> bool:
     return bool(facts["n_pictures"] > 1 and facts["file_format"] == "TIFF")
 
 
+def page_copy(job: Job, page: dict[str, Any]) -> Path | None:
+    """The browser's copy of a further page; None when it needs none.
+
+    Args:
+        page: facts of the page with its `number`.
+    """
+    facts = as_facts(page)
+    if job.media is None or not views.is_needed(facts):
+        return None
+    page_id = sample_id(job.source, page_path(job.row["relative_path"], page["number"]))
+    return job.media / views.file_name(page_id, facts)
+
+
 def as_facts(known: dict[str, Any]) -> ImageFacts:
-    """Facts of an image back from their dict."""
-    return ImageFacts(**{**known, "complaints": tuple(known["complaints"])})
+    """Facts of an image or a page back from their dict, in which there may be more."""
+    named = {column.name: known[column.name] for column in fields(ImageFacts)}
+    return ImageFacts(**named | {"complaints": tuple(known["complaints"])})
 
 
 def _pages(path: Path, job: Job) -> Iterator[dict[str, Any]]:
@@ -123,7 +140,10 @@ def _pages(path: Path, job: Job) -> Iterator[dict[str, Any]]:
         for number, pixels in read_pages(path):
             target = job.pages / f"{job.sample_id}-{number}.png"
             _write_new(target, encode_png(pixels))
-            yield {**asdict(inspect(target)[0]), "number": number, "filepath": str(target)}
+            page = {**asdict(inspect(target)[0]), "number": number, "filepath": str(target)}
+            if (copy := page_copy(job, page)) is not None:
+                _write_new(copy, views.encoded(pixels, as_facts(page)))
+            yield page
 
 
 def _mask(job: Job, known: dict[str, Any]) -> tuple[dict[str, Any] | None, Fault | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from curate.engines.local import Workers
-from curate.examine import Job, Outcome, examine, has_pages
+from curate.examine import Job, Outcome, examine, has_pages, page_copy
 from curate.faults import Fault
 from curate.file_cache import FileCache, state, state_of_all
 from curate.ground_truth import has_mask, mask_files
@@ -150,11 +150,11 @@ class Intake:
         held = known.get(_image_key(row))
         if held is None:
             return None
+        job = self._job(key, row, known, held["facts"])
         if self.places.pages is not None and has_pages(held["facts"]):
-            whole = all(page["state"] == state(page["filepath"]) for page in held["pages"])
-            if not held["pages"] or not whole:
+            if not held["pages"] or not all(_page_is_there(job, page) for page in held["pages"]):
                 return None
-        return None if self._job(key, row, known, held["facts"]).lacks_copy() else held
+        return None if job.lacks_copy() else held
 
     def _remembered(self, key: str, row: Row, known: Mapping[str, Row]) -> Outcome | None:
         """The outcome of a row of which everything is known; None when something has to be done."""
@@ -170,7 +170,8 @@ class Intake:
             facts = held["facts"]
         mask = self._wants_mask(row) and _mask_key(key) not in known
         specks = self.drop_specks.get(key, "")
-        return Job(row, key, facts, mask, specks, places.masks, places.media, places.pages)
+        folders = (places.masks, places.media, places.pages)
+        return Job(row, key, facts, mask, specks, *folders, source=self.reading.source)
 
     def _remember(self, job: Job, outcome: Outcome, states: Mapping[str, str]) -> None:
         """Keep what was found; what cannot be used is tried again the next time."""
@@ -208,6 +209,12 @@ class Intake:
 def cache_keys(key: str, filepath: str) -> list[str]:
     """What the cache holds of a sample is under these keys."""
     return [_image_key({"filepath": filepath}), _mask_key(key)]
+
+
+def _page_is_there(job: Job, page: Row) -> bool:
+    """Whether the file of a page is as it was made, and the copy that a browser needs of it is there."""
+    copy = page_copy(job, page)
+    return bool(page["state"] == state(page["filepath"])) and (copy is None or copy.exists())
 
 
 def _image_key(row: Row) -> str:

@@ -27,6 +27,15 @@ def sample_id(source: str, relative_path: str) -> str:
     return hashlib.sha256(f"{source}\n{posix}".encode()).hexdigest()[:16]
 
 
+def page_path(relative_path: str, number: int) -> str:
+    """Relative path of a further page of a file.
+
+    >>> page_path("normal/stack.tif", 2)
+    'normal/stack.tif#page=2'
+    """
+    return f"{relative_path}{PAGE}{number}"
+
+
 def complete(row: Row, facts: Mapping[str, Any], source: str) -> Row:
     """A row of the sample table from a reader's row and the facts of its image."""
     path = row["relative_path"]
@@ -49,7 +58,7 @@ def further_page(first: Row, page: Mapping[str, Any], source: str) -> Row:
             are.
         page: facts of the page's own file, with `number` and `filepath`.
     """
-    path = f"{first['relative_path']}{PAGE}{page['number']}"
+    path = page_path(first["relative_path"], page["number"])
     unsaid: Row = dict.fromkeys(TRUTH)
     if first["label"] != "normal":
         unsaid |= {"label": "unknown", "defect_types": []}

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from curate import tables
+from curate.images import read_stored
 from curate.recipe import Source
 from curate.steps import fix, ingest, sources
 from curate.steps.record import Context
+from curate.store.documents import Folders
 from curate.workspace import Workspace
 from tests.helpers.tiny import normal_image, write_mvtec
 from tests.helpers.toy_steps import taken
@@ -88,6 +90,19 @@ def test_pages_go_with_a_file_that_shrinks_and_come_back_with_it(context: Contex
     save_pages(file, 3)
     taken(context, root)
     assert made(context) == before and context.paths.samples.read_bytes() == table
+
+
+def test_pages_of_sixteen_bits_have_copies_that_a_browser_shows(context: Context, root: Path) -> None:
+    save_pages(root / GOOD / "p.tif", 3, bits=16)
+    taken(context, root)
+    rows = [row for row in tables.to_rows(tables.read(context.paths.samples)) if row["page"]]
+    folders = Folders(context.paths.masks, context.paths.media)
+    copies = [Path(folders.view(row)) for row in rows]
+    assert [copy.parent for copy in copies] == [context.paths.media] * 3
+    assert [read_stored(copy).dtype for copy in copies] == [np.uint8] * 3
+    copies[2].unlink()
+    taken(context, root)
+    assert copies[2].exists()
 
 
 def test_a_mend_that_was_cut_off_half_way_can_be_taken_back(
