@@ -114,7 +114,7 @@ def _advice(root: Path) -> list[str]:
     more = f" and {len(holding) - SHOWN} more" if len(holding) > SHOWN else ""
     lines = [
         f"Images lie in: {', '.join(holding[:SHOWN])}{more}. Say which of them are normal, anomalous or "
-        f"unknown: --format folder --option {shlex.quote(option)}."
+        f"unknown, for example: --format folder --option {shlex.quote(option)}."
     ]
     table = next((path for path in files if "/" not in path and path.lower().endswith(TABLES)), None)
     if table:
