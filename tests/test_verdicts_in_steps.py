@@ -152,12 +152,18 @@ def test_one_check_alone_leaves_the_stored_findings_of_the_others(context: Conte
     assert tables.read(context.paths.findings)["code"].tolist() == ["exact_duplicates"]
 
 
-def test_a_recognised_layout_says_why_the_others_did_not_match(tmp_path: Path) -> None:
+def test_ingest_says_which_layout_it_recognised_and_when_a_folder_comes_twice(tmp_path: Path) -> None:
     workspace = Workspace.at(tmp_path / "home")
     said: list[str] = []
     context = Context(workspace, workspace.dataset("weave"), said.append)
-    ingest.run(context, Source(write_mvtec(tmp_path / "images")))
-    (told,) = [line for line in said if line.startswith("Recognised")]
-    assert told.splitlines()[0].endswith("as mvtec_ad")
-    for other in ("not deep_pcb: no ", "not magnetic_tile: no ", "not folder: "):
-        assert other in told
+    images = write_mvtec(tmp_path / "images")
+    ingest.run(context, Source(images))
+    assert said[0].splitlines() == [f"Recognised {images} as mvtec_ad (--explain says why not as another)"]
+    ingest.run(context, Source(images))  # the same source once more is none of another name
+    assert not [line for line in said if "twice" in line]
+    ingest.run(context, Source(images, name="again"))
+    (told,) = [line for line in said if "twice" in line]
+    assert f'The source "mvtec_ad" of dataset "weave" already takes images from {images}: ' in told
+    said.clear()
+    ingest.run(context, Source(images / "weave", name="part of it"))
+    assert [line.split('"')[1] for line in said if "twice" in line] == ["again", "mvtec_ad"]

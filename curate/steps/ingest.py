@@ -44,6 +44,7 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
     name, format_name = identity(source, context.say)
     if not replace:
         _check_same_place(context, name, source.path)
+    _say_when_twice(context, name, source.path)
     key, outputs = sources.key(name), sources.outputs(paths, name)
     inputs = {
         "path": str(source.path),
@@ -65,16 +66,15 @@ def identity(source: Source, say: Callable[[str], None] | None = None) -> tuple[
     """Name and format of a source; the name is the format's unless the source has one.
 
     Args:
-        say: hears which layout was recognised, and why the others were not.
+        say: hears which layout was recognised.
     """
     from curate.formats import recognise
 
     format_name = source.format
     if format_name == "auto":
-        format_name, others = recognise(source.path)
+        format_name, _ = recognise(source.path)
         if say:
-            reasons = [f"  not {other}: {'; '.join(why)}" for other, why in others.items()]
-            say("\n".join([f"Recognised {source.path} as {format_name}", *reasons]))
+            say(f"Recognised {source.path} as {format_name} (--explain says why not as another)")
     return source.name or format_name, format_name
 
 
@@ -87,6 +87,21 @@ def _check_same_place(context: Context, name: str, path: Path) -> None:
         f'AlreadyExists: dataset "{context.paths.name}" has a source "{name}" already: {earlier}. To add '
         f"{path} beside it, name it with --source NAME; to put it in that place, use --overwrite."
     )
+
+
+def _say_when_twice(context: Context, name: str, path: Path) -> None:
+    """Say when the dataset has a source of another name from the same folder, or one around or in it."""
+    here = path.resolve()
+    for other in sources.present(context.paths):
+        earlier = recorded(context.paths, sources.key(other))["inputs"].get("path")
+        if other == name or earlier is None:
+            continue
+        there = Path(earlier).resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            context.say(
+                f'The source "{other}" of dataset "{context.paths.name}" already takes images from '
+                f'{earlier}: those that "{name}" takes as well will be in the dataset twice.'
+            )
 
 
 def _states(options: Mapping[str, Any]) -> dict[str, str]:
