@@ -144,9 +144,11 @@ def lines(limits: Iterable[Limit]) -> list[str]:
       errors                               0          2  EXCEEDED
       specks (share of images)         .0100      .0040  ok
     """
-    out = [f"{'gate':<29}{'limit':>11}{'found':>11}"]
-    for row in limits:
-        out.append(f"  {row.title:<27}{row.shown(row.limit):>11}{row.shown(row.found):>11}  {row.state}")
+    rows = list(limits)
+    width = max([27, *(len(row.title) for row in rows)])
+    out = [f"{'gate':<{width + 2}}{'limit':>11}{'found':>11}"]
+    for row in rows:
+        out.append(f"  {row.title:<{width}}{row.shown(row.limit):>11}{row.shown(row.found):>11}  {row.state}")
     return out
 
 

@@ -83,6 +83,14 @@ def test_the_outcome_is_plain_and_all_limits_must_be_kept() -> None:
     assert not gate.result(gate.judge({}, FOUND, 10, RAN, {}))["ok"]
 
 
+def test_the_columns_for_people_stay_in_line_whatever_the_names() -> None:
+    limits = [gate.Limit("errors", 0, False, 3), gate.Limit("near_duplicates", 0.01, True, 0.5)]
+    head, errors, copies = gate.lines(limits)
+    end = head.index("found") + len("found")
+    assert (errors[:end].split()[-1], errors[end:]) == ("3", "  EXCEEDED")
+    assert (copies[:end].split()[-1], copies[end:]) == (".5000", "  EXCEEDED")
+
+
 def test_a_gate_is_read(tmp_path: Path) -> None:
     text = "[limits]\nerrors = 0\nwarnings = 100\n[default]\nmax = 9\n[checks.specks]\nmax_fraction = 0.01\n"
     assert load(tmp_path, text) == {
