@@ -140,7 +140,9 @@ def _summary(report: Report, by_check: Mapping[str, Sequence[Row]]) -> Iterator[
         yield "</ul></details>"
     yield "<h2>Checks</h2>"
     rows = (_check(report, name, by_check.get(name, ())) for name in CHECKS)
+    yield '<div class="checks">'
     yield from _table(("check", "looks for", "result", "n:findings", "n:share of images"), filter(None, rows))
+    yield "</div>"
     if by_check:
         yield "<h2>Findings</h2>"
 
