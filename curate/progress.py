@@ -31,7 +31,7 @@ def bar(title: str, n_total: int | None, unit: str = "images") -> Iterator[Advan
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:.1f} {unit}/s" if speed else f"- {unit}/s")
+            return Text(f"{speed:.{int(speed < 100)}f} {unit}/s" if speed else f"- {unit}/s", no_wrap=True)
 
     console = Console(stderr=True)
     columns = (
