@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from curate import tables
 from curate.checks import Evidence
@@ -87,3 +88,35 @@ def test_what_was_not_measured_has_no_number() -> None:
     }
     assert rows[0] == empty
     assert (rows[1]["defect_px"], rows[1]["n_regions"], rows[1]["smallest_region_px"]) == (0, 0, None)
+
+
+def test_findings_tell_apart_equal_paths_of_two_sources(context: Context, tmp_path: Path) -> None:
+    other = write_mvtec(tmp_path / "other", n_train=1, seed=5)
+    (other / "weave/test/stain/000.png").write_bytes(b"no picture")
+    Image.new("L", (64, 48)).save(other / "weave/ground_truth/stain/001_mask.png")
+    (other / "weave/test/stain/007.png").write_bytes(b"no picture")
+    ingest.run(context, Source(other, "mvtec_ad", name="line 2"))
+    found = check.run(context, ["unreadable", "empty_mask"])["findings"]
+    assert [row["relative_path"] for row in found] == [
+        "line 2: weave/test/stain/000.png",
+        "weave/test/stain/007.png",
+        "line 2: weave/test/stain/001.png",
+    ]
+    assert all(row["message"].startswith(row["relative_path"]) for row in found[:2])
+    samples, _ = check.told_apart(context)
+    named = dict(zip(samples["relative_path"], samples["source"], strict=True))
+    assert len(named) == len(samples)
+    assert {named["mvtec_ad: weave/test/stain/001.png"], named[found[2]["relative_path"]]} == {
+        "mvtec_ad", "line 2"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]"])
+def test_lost_faults_are_told_with_what_makes_them_anew(context: Context, content: str | None) -> None:
+    context.paths.faults.unlink()
+    if content is not None:
+        context.paths.faults.write_text(content)
+    with pytest.raises(CurateError, match=r"faults\.json .*Take the source in again with curate ingest"):
+        check.run(context, ["layout"])
+    ingest.run(context, Source(context.workspace.home.parent / "images", "mvtec_ad"))
+    assert check.run(context, ["layout"])["findings"] == []

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from curate import tables, verdicts
 from curate.checks import CHECKS, Evidence
-from curate.errors import CurateError, StorageFull
+from curate.errors import CurateError, StorageFull, Unreadable
 from curate.faults import SEVERITIES, to_rows
 from curate.files import fingerprint, read_json
 from curate.quality import numbers
@@ -14,6 +16,7 @@ from curate.registry import lookup
 from curate.steps import labels
 from curate.steps.joined import masks_digest
 from curate.steps.record import Context, digest, done_before, finish
+from curate.told_paths import apart
 
 COLUMNS = ["check", "code", "severity", "relative_path", "message", "remedy", "related"]
 COSTLY = ("statistics", "embeddings")
@@ -80,7 +83,7 @@ def chosen(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[str] 
 def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict[str, str]]:
     """What the named checks look at, and why parts of it are not there (part -> reason)."""
     paths = context.paths
-    samples = tables.read(paths.samples)
+    samples, faults = told_apart(context)
     needs = {need for name in names for need in _needs(name)}
     measured, lacking = _measured(context, [part for part in COSTLY if part in needs])
     checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
@@ -88,7 +91,7 @@ def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict
     evidence = Evidence(
         samples=samples,
         masks=paths.masks,
-        faults=[row for rows in read_json(paths.faults).values() for row in rows],
+        faults=faults,
         split=tables.read(paths.split) if paths.split.exists() else None,
         mask_facts=tables.read(paths.mask_facts) if paths.mask_facts.exists() else None,
         verdicts={key: one.decided["verdict"] for key, one in held.items() if one.decided is not None},
@@ -99,6 +102,23 @@ def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict
     if not _divided(evidence):
         lacking["split"] = LACKING["split"]
     return evidence, lacking
+
+
+def told_apart(context: Context) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The samples, and the faults met while they were taken in, with paths as the findings have them.
+
+    Raises:
+        Missing, Unreadable: the sample table or the file of the faults is gone or damaged.
+    """
+    path = context.paths.faults
+    again = "Take the source in again with curate ingest; it is made anew."
+    try:
+        by_source = read_json(path)
+    except CurateError as error:
+        raise type(error)(f"{error} {again}") from error
+    if not isinstance(by_source, dict):
+        raise Unreadable(f"Unreadable: {path} holds no faults by source. {again}")
+    return apart(tables.read(context.paths.samples), by_source)
 
 
 def _look(evidence: Evidence, lacking: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:

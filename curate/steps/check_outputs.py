@@ -10,7 +10,7 @@ from typing import Any
 from curate import __version__, tables
 from curate.errors import AlreadyExists
 from curate.files import write_bytes, write_text
-from curate.steps.check import COLUMNS
+from curate.steps.check import COLUMNS, told_apart
 from curate.steps.record import Context
 
 TABLES = (".parquet", ".csv")
@@ -86,4 +86,5 @@ def _page(context: Context, content: Mapping[str, Any]) -> str:
         gate=content["gate"],
         fixes=[f"{fix.at[:10]}, {fix.check}: {fix.detail}" for fix in content["fixes"]],
     )
-    return render(report, tables.to_rows(tables.read(paths.samples)), paths.masks)
+    samples, _ = told_apart(context)
+    return render(report, tables.to_rows(samples), paths.masks)

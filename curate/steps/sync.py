@@ -162,9 +162,12 @@ def _split(context: Context) -> None:
 
 
 def _findings(context: Context) -> None:
+    from curate.steps.check import told_apart
     from curate.store.dataset import save_findings
 
-    save_findings(context.paths.name, tables.read(context.paths.findings))
+    samples, _ = told_apart(context)
+    ids = dict(zip(samples["relative_path"], samples["sample_id"], strict=True))
+    save_findings(context.paths.name, tables.read(context.paths.findings), ids)
 
 
 def _quality(context: Context) -> None:

@@ -233,24 +233,22 @@ def save_split(dataset_name: str, split: pd.DataFrame) -> int:
     return update(dataset_name, assigned)
 
 
-def save_findings(dataset_name: str, findings: pd.DataFrame) -> int:
+def save_findings(dataset_name: str, findings: pd.DataFrame, ids: Mapping[str, str]) -> int:
     """Store which quality checks complain about which image, as a list of their codes.
 
     Args:
         findings: columns code and relative_path, and related (other files of the same fault) if there is one.
+        ids: sample ids by path, as the findings have it.
 
     Returns:
         Number of samples that have findings now.
     """
-    by_path: dict[str, set[str]] = {}
+    codes: dict[str, set[str]] = {}
     for row in to_rows(findings):
         for path in (row["relative_path"], *(row.get("related") or ())):
-            by_path.setdefault(path, set()).add(row["code"])
-    collection = load(dataset_name)._sample_collection
-    with database_errors():
-        concerned = {"relative_path": {"$in": list(by_path)}}
-        found = list(collection.find(concerned, {"sample_id": 1, "relative_path": 1}))
-    changes = {row["sample_id"]: {"findings": sorted(by_path[row["relative_path"]])} for row in found}
+            if path in ids:
+                codes.setdefault(ids[path], set()).add(row["code"])
+    changes = {sample_id: {"findings": sorted(found)} for sample_id, found in codes.items()}
     _clear_others(dataset_name, "findings", changes, [])
     return update(dataset_name, changes)
 

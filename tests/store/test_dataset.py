@@ -110,9 +110,10 @@ def test_the_map_is_active_and_every_field_is_in_one_sidebar_group(toy: tuple[Pa
 
 def test_findings_are_set_on_every_file_concerned_and_cleared_again(toy: tuple[Path, pd.DataFrame]) -> None:
     double = {"code": "exact_duplicates", "relative_path": "good-00.png", "related": ["good-01.png"]}
-    assert dataset.save_findings("toy", pd.DataFrame([double])) == 2
+    ids = dict(zip(toy[1]["relative_path"], toy[1]["sample_id"], strict=True))
+    assert dataset.save_findings("toy", pd.DataFrame([double]), ids) == 2
     assert dataset.load("toy").count_values("findings") == {"exact_duplicates": 2}
-    assert dataset.save_findings("toy", pd.DataFrame([], columns=list(double))) == 0
+    assert dataset.save_findings("toy", pd.DataFrame([], columns=list(double)), ids) == 0
     assert dataset.load("toy").count_values("findings") == {}
 
 

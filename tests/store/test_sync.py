@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from curate import tables
 from curate.files import write_json
 from curate.recipe import Source
 from curate.schema import load as contract
-from curate.steps import ingest, split, sync
+from curate.steps import check, ingest, split, sync
 from curate.steps.record import Context, digest, finish
 from curate.store import dataset, marks
 from curate.store.server import Database
@@ -120,3 +121,16 @@ def test_what_is_stored_once_is_not_stored_again(context: Context, root: Path) -
     before = marks.read("synced"), dataset.load("synced").bounds("last_modified_at")
     sync.everything(context)
     assert (marks.read("synced"), dataset.load("synced").bounds("last_modified_at")) == before
+
+
+def test_findings_are_set_on_the_image_of_the_source_that_has_them(context: Context, tmp_path: Path) -> None:
+    other = write_mvtec(tmp_path / "other", n_train=1, n_good=1, n_per_defect=1, seed=5)
+    Image.new("L", (64, 48)).save(other / "weave/ground_truth/stain/000_mask.png")
+    ingest.run(context, Source(other, "mvtec_ad", name="line 2"))
+    check.run(context, ["empty_mask"])
+    sync.everything(context)
+    view = dataset.load("synced").match({"relative_path": CHANGED})
+    assert dict(zip(view.values("source"), view.values("findings"), strict=True)) == {
+        "line 2": ["empty_mask"],
+        "mvtec_ad": [],
+    }
