@@ -80,7 +80,7 @@ def fit_detector(
             _tell(progress, len(rows))
             continue
         fitting = detectors.create(detector, cache_folder=cache, **options)
-        done = fitting.fit(_Images(rows), progress=_increments(progress))
+        done = fitting.fit(_Images(rows), progress=_increments(progress, len(rows)))
         _check_calibration(category, asdict(fitting.calibration))
         note_fit(folder, category, asdict(done))
         with writing(target):
@@ -285,11 +285,13 @@ def _tell(progress: Advance | None, n: int) -> None:
         progress(n)
 
 
-def _increments(progress: Advance | None) -> "Callable[[Progress], None]":
+def _increments(progress: Advance | None, n_images: int) -> "Callable[[Progress], None]":
+    """Tell each image once: where none can be held out, the detector calibrates on those it was fitted on."""
     told: dict[str, int] = {}
 
     def advance(event: "Progress") -> None:
-        _tell(progress, event.step - told.get(event.stage, 0))
+        before = min(n_images, sum(told.values()))
         told[event.stage] = event.step
+        _tell(progress, min(n_images, sum(told.values())) - before)
 
     return advance

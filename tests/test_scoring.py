@@ -237,6 +237,13 @@ def test_report_states_what_it_cost(table, folder):
     assert json.loads((folder / "report.json").read_text())["ms_per_image"] == report["ms_per_image"]
 
 
+def test_progress_counts_every_image_once_where_none_can_be_held_out(tmp_path):
+    table = make_table(tmp_path, n=2, n_bad=0)
+    fitted: list[int] = []
+    fit_detector(table, "padim", TINY, tmp_path / "padim", progress=fitted.append)
+    assert sum(fitted) == 2
+
+
 def test_progress_counts_every_image(table, tmp_path):
     fitted, scored = [], []
     fit_detector(normals(table), "padim", TINY, tmp_path / "padim", progress=fitted.append)
