@@ -46,13 +46,6 @@ class Job:
     source: str = ""
     keep_mask: bool = False
 
-    def lacks_copy(self) -> bool:
-        """Whether the browser's copy of an image that is known from before is gone."""
-        if self.media is None or self.facts is None:
-            return False
-        facts = as_facts(self.facts)
-        return views.is_needed(facts) and not (self.media / views.file_name(self.sample_id, facts)).exists()
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,11 +82,11 @@ def examine(job: Job) -> Outcome:
     pages: list[dict[str, Any]] = []
     page_problem = None
     try:
-        if job.facts is None or job.lacks_copy():
+        if job.facts is None:
             facts, pixels = inspect(path)
             known = asdict(facts)
-            if job.media is not None and views.is_needed(facts):
-                _write_new(job.media / views.file_name(job.sample_id, facts), views.encoded(pixels, facts))
+            if (copy := image_copy(job, known)) is not None:
+                _write_new(copy, views.encoded(pixels, facts))
             del pixels
         else:
             known = job.facts
@@ -113,17 +106,29 @@ def has_pages(facts: dict[str, Any]) -> bool:
     return bool(facts["n_pictures"] > 1 and facts["file_format"] == "TIFF")
 
 
+def image_copy(job: Job, facts: dict[str, Any]) -> Path | None:
+    """The browser's copy of an image; None when it needs none.
+
+    Args:
+        facts: of the image; there may be more in the dict.
+    """
+    return _copy(job, job.sample_id, as_facts(facts))
+
+
 def page_copy(job: Job, page: dict[str, Any]) -> Path | None:
     """The browser's copy of a further page; None when it needs none.
 
     Args:
         page: facts of the page with its `number`.
     """
-    facts = as_facts(page)
+    page_id = sample_id(job.source, page_path(job.row["relative_path"], page["number"]))
+    return _copy(job, page_id, as_facts(page))
+
+
+def _copy(job: Job, of_id: str, facts: ImageFacts) -> Path | None:
     if job.media is None or not views.is_needed(facts):
         return None
-    page_id = sample_id(job.source, page_path(job.row["relative_path"], page["number"]))
-    return job.media / views.file_name(page_id, facts)
+    return job.media / views.file_name(of_id, facts)
 
 
 def as_facts(known: dict[str, Any]) -> ImageFacts:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from curate.engines.local import Workers
-from curate.examine import Job, Outcome, examine, has_pages, page_copy
+from curate.examine import Job, Outcome, examine, has_pages, image_copy, page_copy
 from curate.faults import Fault
 from curate.file_cache import FileCache, state, state_of_all
 from curate.ground_truth import has_mask, mask_files
@@ -20,6 +20,7 @@ from curate.schema import check_rows
 from curate.tables import to_rows
 
 BATCH = 4000
+STATES = ("state", "copy")  # of the files made of a page
 
 
 def silent(n: int) -> None:
@@ -111,7 +112,7 @@ class Intake:
         outcomes = [self._remembered(key, row, known) for key, row in keyed]
         todo = [index for index, outcome in enumerate(outcomes) if outcome is None]
         progress(len(rows) - len(todo))
-        jobs = [self._job(*keyed[index], known) for index in todo]
+        jobs = [self._todo(*keyed[index], known) for index in todo]
         for index, job, outcome in zip(todo, jobs, self.workers.each(examine, jobs), strict=True):
             self.n_decoded += job.facts is None
             self._remember(job, outcome, states)
@@ -146,28 +147,36 @@ class Intake:
         return self.places.masks / f"{key}.png" if made and self.places.masks else None
 
     def _facts(self, key: str, row: Row, known: Mapping[str, Row]) -> Row | None:
-        """Facts of an image that need not be decoded again, with its pages; None when it must be."""
+        """Facts of an image that need not be decoded again, with its pages; None when it must be.
+
+        It must when one of the files made of it is not as it was left.
+        """
         held = known.get(_image_key(row))
         if held is None:
             return None
         job = self._job(key, row, known, held["facts"])
+        if held.get("copy", "") != _made(image_copy(job, held["facts"])):
+            return None
         if self.places.pages is not None and has_pages(held["facts"]):
             if not held["pages"] or not all(_page_is_there(job, page) for page in held["pages"]):
                 return None
-        return None if job.lacks_copy() else held
+        return held
 
     def _remembered(self, key: str, row: Row, known: Mapping[str, Row]) -> Outcome | None:
         """The outcome of a row of which everything is known; None when something has to be done."""
         held, mask = self._facts(key, row, known), known.get(_mask_key(key))
         if held is None or (self._wants_mask(row) and mask is None):
             return None
-        pages = [{name: page[name] for name in page if name != "state"} for page in held["pages"]]
+        pages = [{name: page[name] for name in page if name not in STATES} for page in held["pages"]]
         return Outcome(held["facts"], mask=_mask(mask) if mask else None, pages=pages)
 
-    def _job(self, key: str, row: Row, known: Mapping[str, Row], facts: Row | None = None) -> Job:
+    def _todo(self, key: str, row: Row, known: Mapping[str, Row]) -> Job:
+        held = self._facts(key, row, known)
+        return self._job(key, row, known, held["facts"] if held and not has_pages(held["facts"]) else None)
+
+    def _job(self, key: str, row: Row, known: Mapping[str, Row], facts: Row | None) -> Job:
+        """What is to be done about a row, when its image is known, or must be decoded (facts is None)."""
         places = self.places
-        if facts is None and (held := known.get(_image_key(row))) and not has_pages(held["facts"]):
-            facts = held["facts"]
         mask = self._wants_mask(row) and _mask_key(key) not in known
         specks = self.drop_specks.get(key, "")
         folders = (places.masks, places.media, places.pages)
@@ -178,8 +187,12 @@ class Intake:
         if outcome.facts is None:
             return
         if outcome.page_problem is None:
-            pages = [page | {"state": state(page["filepath"])} for page in outcome.pages]
-            held = {"facts": outcome.facts, "pages": pages}
+            pages = [
+                page | {"state": state(page["filepath"]), "copy": _made(page_copy(job, page))}
+                for page in outcome.pages
+            ]
+            copy = _made(image_copy(job, outcome.facts))
+            held = {"facts": outcome.facts, "pages": pages, "copy": copy}
             self.places.cache.put(_image_key(job.row), states[_image_key(job.row)], held)
         if job.mask and outcome.mask is not None:
             key = _mask_key(job.sample_id)
@@ -212,9 +225,13 @@ def cache_keys(key: str, filepath: str) -> list[str]:
 
 
 def _page_is_there(job: Job, page: Row) -> bool:
-    """Whether the file of a page is as it was made, and the copy that a browser needs of it is there."""
-    copy = page_copy(job, page)
-    return bool(page["state"] == state(page["filepath"])) and (copy is None or copy.exists())
+    """Whether the file of a page, and the copy that a browser needs of it, are as they were made."""
+    return (page["state"], page.get("copy", "")) == (state(page["filepath"]), _made(page_copy(job, page)))
+
+
+def _made(file: Path | None) -> str:
+    """Size and time of a file that was made; empty where none is needed."""
+    return "" if file is None else state(file)
 
 
 def _image_key(row: Row) -> str:

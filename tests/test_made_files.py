@@ -105,6 +105,19 @@ def test_pages_of_sixteen_bits_have_copies_that_a_browser_shows(context: Context
     assert copies[2].exists()
 
 
+def test_whatever_was_made_is_made_anew_when_it_is_altered(context: Context, root: Path) -> None:
+    save_pages(root / GOOD / "p.tif", 2, bits=16)
+    save_pages(root / GOOD / "q.tif", 1)
+    taken(context, root)
+    before = made(context)
+    assert len(before) == 6 + 3 + 1
+    for folder in (context.paths.masks, context.paths.media, context.paths.pages):
+        for file in folder.iterdir():
+            file.write_bytes(b"altered")
+    taken(context, root)
+    assert made(context) == before
+
+
 def test_a_mend_that_was_cut_off_half_way_can_be_taken_back(
     context: Context, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
