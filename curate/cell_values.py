@@ -30,6 +30,12 @@ CLOCK = re.compile(
 )
 
 
+class Numeral(str):
+    """Text of a cell that holds a number, not text: its point is a decimal point whatever other cells use."""
+
+    __slots__ = ()
+
+
 def label(text: str) -> str | None:
     """normal, anomalous or unknown; None for a word that is none of those known.
 
@@ -63,7 +69,7 @@ def number(text: str, decimal: str | None = ".") -> float:
     """A finite number.
 
     Args:
-        decimal: the table's sign, from decimal_sign or as told.
+        decimal: the table's sign, from decimal_sign or as told; a Numeral has a point in any case.
 
     Raises:
         ValueError: it is none, in words that follow the value.
@@ -71,6 +77,8 @@ def number(text: str, decimal: str | None = ".") -> float:
     >>> number("1.234,5", ","), number("-3e2"), number("1,234", ".")
     (1234.5, -300.0, 1234.0)
     """
+    if isinstance(text, Numeral):
+        decimal = "."
     if decimal is None and "," in text:
         raise ValueError('could be a thousand or a fraction; say the option decimal = "," or "."')
     if decimal == ",":

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from curate.annotation_files import leaves, located
-from curate.cell_values import EMPTY
+from curate.cell_values import EMPTY, Numeral
 from curate.faults import Fault, shown
 from curate.images import SUFFIXES
 from curate.table_columns import Columns
@@ -76,7 +76,7 @@ def records(
                 text = words[ours][text.casefold()]
             if text.casefold() in EMPTY:
                 del taken[ours]
-            else:
+            elif not isinstance(text, Numeral):  # equal texts share memory; a number equals its text
                 taken[ours] = texts.setdefault(text, text)
         found.append(
             Record(sheet.name, sheet.folder, number, {**(constants or {}), **taken}, hash(tuple(cells)))

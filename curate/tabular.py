@@ -13,10 +13,12 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from curate.annotation_files import MAX_BYTES
+from curate.cell_values import Numeral
 from curate.errors import DataFault, Missing, Unreadable
 from curate.faults import shown
 
@@ -248,7 +250,7 @@ def _excel_rows(path: Path, name: str, sheet: str | None) -> Iterator[Row]:
 
 
 def as_text(value: Any) -> str:
-    """A cell's value as the text that a CSV export of it would hold.
+    """A cell's value as the text that a CSV export of it would hold; of a fraction, a Numeral.
 
     >>> as_text(3.0), as_text(None), as_text(float("nan")), as_text(datetime(2026, 7, 3, 8, 5))
     ('3', '', '', '2026-07-03T08:05:00')
@@ -258,7 +260,9 @@ def as_text(value: Any) -> str:
     if isinstance(value, float):
         if value != value:
             return ""
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else Numeral(repr(value))
+    if isinstance(value, Decimal):
+        return Numeral(str(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, list | tuple):

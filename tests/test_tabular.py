@@ -7,11 +7,15 @@ from datetime import datetime
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from curate import tabular
 from curate.cell_values import day_first, decimal_sign, moment, number
 from curate.errors import CurateError, Missing, Unreadable
+from curate.table_columns import Columns
+from curate.table_records import records
+from curate.table_values import habits
 from curate.tabular import column_names, open_sheet
 
 
@@ -54,6 +58,25 @@ def test_excel_gives_values_and_row_numbers(tmp_path: Path) -> None:
     assert open_sheet(tmp_path / "t.xlsx", "t.xlsx", sheet="Two").columns == ["x", "y"]
     with pytest.raises(Missing, match=r'no sheet "Three"\. Sheets: Sheet, Two'):
         open_sheet(tmp_path / "t.xlsx", "t.xlsx", sheet="Three")
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "parquet"])
+def test_cells_that_are_numbers_keep_their_value_beside_texts_with_a_decimal_comma(
+    tmp_path: Path, suffix: str
+) -> None:
+    """As text "1.234" and "0.125" would be thousands, and "282.5" no number at all."""
+    table = pd.DataFrame({"Size": ["1,25", "12,5", "3,5"], "X": [1.234, 282.5, 0.125]})
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "xlsx":
+        table.to_excel(path, index=False)
+    else:
+        table.to_parquet(path)
+    columns = Columns({"um_per_px": "Size", "x": "X"}, [], {"um_per_px": 0, "x": 1}, {}, {"Size": 0, "X": 1})
+    rows = records(open_sheet(path, path.name), columns, [])
+    decimal, _ = habits(rows, ("um_per_px", "x"), None, None)
+    assert decimal == ","
+    assert [number(row.values["um_per_px"], decimal) for row in rows] == [1.25, 12.5, 3.5]
+    assert [number(row.values["x"], decimal) for row in rows] == [1.234, 282.5, 0.125]
 
 
 def test_an_excel_file_that_unpacks_to_too_much_is_refused(
