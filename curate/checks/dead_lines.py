@@ -40,8 +40,9 @@ def run(evidence: Evidence) -> list[Fault]:
     table = measured(evidence)
     if table.empty:
         return []
-    sizes = evidence.samples[["sample_id", "height", "width"]]
-    table = table.merge(sizes, on="sample_id").sort_values("relative_path")
+    known = evidence.samples[["sample_id", "height", "width", "pixel_sha256"]]
+    table = table.merge(known, on="sample_id").sort_values("relative_path")
+    table = table.drop_duplicates(["category", "camera", "pixel_sha256"])
     table["lines"] = [json.loads(lines) for lines in table["lines"]]
     faults = []
     explained: set[tuple[str, Line]] = set()

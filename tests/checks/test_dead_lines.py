@@ -73,3 +73,15 @@ def test_few_pictures_are_not_judged_and_row_order_does_not_matter(pictures: Pic
     assert len(found) == 1
     assert dead_lines.run(pictures.evidence(range(39, -1, -1))) == found
     assert dead_lines.run(pictures.evidence(range(6))) == []
+
+
+def test_copies_of_a_picture_count_once(pictures: Pictures) -> None:
+    off = range(0, 12, 2)
+    for row in off:
+        pictures.pixels[row] = pictures.pixels[0]
+    pictures.change(off, column_off(40, 10))
+    (fault,) = dead_lines.run(pictures.evidence())
+    assert "in 6 of 20 pictures of camera A" in fault.message
+    names = pictures.samples["pixel_sha256"].tolist()
+    pictures.named("pixel_sha256", [names[0] if row in off else name for row, name in enumerate(names)])
+    assert dead_lines.run(pictures.evidence()) == []
