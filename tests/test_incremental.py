@@ -97,6 +97,16 @@ def test_a_picture_of_which_the_source_says_something_else_is_relabelled(
     assert result["n_relabelled"] == 12 and len(result["names"]["relabelled"]) == 12
 
 
+def test_a_source_that_was_moved_says_nothing_new(context: Context, root: Path) -> None:
+    taken(context, root)
+    moved = root.rename(root.with_name("mové"))
+    result = taken(context, moved)
+    assert counts(result) == {"decoded": 16, "added": 0, "changed": 0, "vanished": 0}
+    assert result["n_relabelled"] == 0
+    files = tables.read(context.paths.samples)["filepath"]
+    assert all(Path(file).is_relative_to(moved) for file in files)
+
+
 def test_rehash_finds_what_size_and_time_hide(context: Context, root: Path) -> None:
     target = root / "weave/train/good/000.bmp"
     paint(target, 1)

@@ -124,7 +124,8 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     hear_warnings()
     context.say(f"listing {source.path}")
     reading = read_source(source.path, format_name, name, source.reader_options)
-    changes = _Changes(_as_it_was(sources.table(paths, name)))
+    earlier_place = recorded(paths, sources.key(name))["inputs"].get("path", str(source.path))
+    changes = _Changes(_as_it_was(sources.table(paths, name), earlier_place), str(source.path))
     specks = {fix.sample_id: fix.sha256 for fix in fixes.read(paths.fixes) if fix.action == "drop_specks"}
     with (
         FileCache(paths.file_cache) as cache,
@@ -164,31 +165,36 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     }
 
 
-def _as_it_was(table: Path) -> dict[str, tuple[str, str, int]]:
+def _as_it_was(table: Path, place: str) -> dict[str, tuple[str, str, int]]:
     """sample_id -> checksum, relative path and a print of the whole row; empty without a readable table."""
     try:
         rows: Iterator[dict[str, Any]] = (row for batch in tables.batches(table) for row in batch)
-        return {row["sample_id"]: (row["sha256"], row["relative_path"], _print(row)) for row in rows}
+        return {row["sample_id"]: (row["sha256"], row["relative_path"], _print(row, place)) for row in rows}
     except CurateError:
         return {}
 
 
-def _print(row: Mapping[str, Any]) -> int:
-    """A number that differs for rows that differ, within one process; 5 and 5.0 are the same."""
+def _print(row: Mapping[str, Any], place: str) -> int:
+    """A number that differs for rows that differ, within one process; 5 and 5.0 are the same.
+
+    Args:
+        place: folder of the source, which does not count: a source that was moved says the same as before.
+    """
     values = (row[name] for name in COLUMNS)
-    return hash(repr([_evened(v) if isinstance(v, list) else v for v in values]))
+    told = repr([_evened(v) if isinstance(v, list) else v for v in values])
+    return hash(told.replace(f"{place}/", ""))
 
 
 def _evened(value: list[Any]) -> str:
     """Nested values in one spelling: a table on disk has floats and an order of its own."""
-    return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True)
+    return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True, ensure_ascii=False)
 
 
 class _Changes:
     """Tells added, changed, relabelled and vanished images apart, as the rows come by."""
 
-    def __init__(self, before: dict[str, tuple[str, str, int]]) -> None:
-        self._left = before
+    def __init__(self, before: dict[str, tuple[str, str, int]], place: str = "") -> None:
+        self._left, self._place = before, place
         self._n = dict.fromkeys(("added", "changed", "relabelled"), 0)
         self._names: dict[str, list[str]] = {kind: [] for kind in self._n}
 
@@ -199,7 +205,7 @@ class _Changes:
             kind = (
                 "added" if held is None
                 else "changed" if held[0] != row["sha256"]
-                else "relabelled" if held[2] != _print(row)
+                else "relabelled" if held[2] != _print(row, self._place)
                 else ""
             )  # fmt: skip
             if kind:
