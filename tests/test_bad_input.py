@@ -165,7 +165,7 @@ def running_mongod(home: Path, user: "subprocess.Popen[str]") -> int:
     limit = time.monotonic() + 60
     while time.monotonic() < limit and user.poll() is None:
         if lock.exists() and (text := lock.read_text().strip()) and list((home / "run").glob("*.sock")):
-            time.sleep(1.5)  # the command has its connection by now, and still loads FiftyOne
+            time.sleep(0.3)  # the command has its connection by now, and loads FiftyOne for a second
             return int(text)
         time.sleep(0.01)
     raise AssertionError(f"no mongod came up; the command said: {user.communicate()}")
