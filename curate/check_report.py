@@ -38,6 +38,7 @@ class Report:
         findings: rows of curate.faults.to_rows, each with the check that made it.
         ran: the checks that ran.
         not_run: check -> why it could not run.
+        not_judged: check -> categories that it could say nothing about.
         gate: limits and what was found; None where no gate was asked.
         fixes: what was mended, for people.
     """
@@ -49,6 +50,7 @@ class Report:
     findings: Sequence[Row]
     ran: Sequence[str]
     not_run: Mapping[str, str] = field(default_factory=dict)
+    not_judged: Mapping[str, str] = field(default_factory=dict)
     gate: Sequence[Limit] | None = None
     fixes: Sequence[str] = ()
 
@@ -179,14 +181,16 @@ def _check(report: Report, name: str, found: Sequence[Row]) -> tuple[str, list[s
         ]
     if name not in report.ran:
         return None
+    few = f" Not judged: {shown(report.not_judged[name])}." if name in report.not_judged else ""
     if not found:
-        return "none", [f"<code>{name}</code>", about, '<span class="ok">nothing</span>', "0", ""]
+        nothing = few.strip() or '<span class="ok">nothing</span>'
+        return "none", [f"<code>{name}</code>", about, nothing, "0", ""]
     concerned = {path for row in found for path in (row["relative_path"], *row["related"]) if path}
     share = (
         f"{len(concerned) / report.n_images:.3f}".removeprefix("0") if report.n_images and concerned else ""
     )
     link = f'<a href="#check-{name}"><code>{name}</code></a>'
-    return "", [link, about, _counted(found), f"{len(found):,}", share]
+    return "", [link, about, f"{_counted(found)}{few}", f"{len(found):,}", share]
 
 
 def _counted(found: Sequence[Row]) -> str:

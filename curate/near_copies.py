@@ -16,7 +16,7 @@ from curate.neighbours import nearest
 from curate.own_appearance import LEAST_SIDE_PX, Pool, pools
 
 COLUMNS = ["a", "b", "similarity", "dx", "dy"]
-FEWEST = 8
+FEWEST = 12
 N_SAMPLE = 150
 N_NEIGHBOURS = 20
 LEAST_LIKENESS = 0.2  # of the descriptors; copies reach 0.22 and more on the same sets
@@ -38,7 +38,7 @@ def pairs(thumbs: pd.DataFrame, least: float | None = None, seed: int = 0) -> pd
 
     Returns:
         a, b (sample ids, a < b), similarity (at most 1), dx, dy (by how much b is shifted against a, in
-        picture pixels), most similar first. Empty below 8 pictures: too few to know what is usual.
+        picture pixels), most similar first. Empty below 12 pictures: too few to know what is usual.
     """
     large = thumbs[["thumb_h", "thumb_w"]].min(axis=1) >= LEAST_SIDE_PX
     table = thumbs[large].sort_values("sample_id").reset_index(drop=True)

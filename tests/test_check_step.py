@@ -120,3 +120,17 @@ def test_lost_faults_are_told_with_what_makes_them_anew(context: Context, conten
         check.run(context, ["layout"])
     ingest.run(context, Source(context.workspace.home.parent / "images", "mvtec_ad"))
     assert check.run(context, ["layout"])["findings"] == []
+
+
+def test_categories_with_too_few_pictures_are_named_and_not_called_clean(tmp_path: Path) -> None:
+    workspace = Workspace.at(tmp_path / "home")
+    context = Context(workspace, workspace.dataset("few"))
+    root = write_mvtec(tmp_path / "images", n_train=12)
+    write_mvtec(root, "plain", n_train=2, n_good=2, defects=())
+    ingest.run(context, Source(root, "mvtec_ad"))
+    result = check.only(context, ["blur", "near_duplicates", "specks"])
+    assert result["not_judged"] == {
+        "blur": "plain (4): too few pictures, 10 are needed",
+        "near_duplicates": "plain (4): too few pictures, 12 are needed",
+    }
+    assert result["checks"] == ["blur", "near_duplicates", "specks"]

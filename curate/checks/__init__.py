@@ -4,7 +4,8 @@ A check has `CODE`, `SEVERITY` and `run(evidence) -> list[Fault]`. It looks at t
 nothing. Its faults carry its own code, except where it passes on what an earlier step found. `NEEDS` names
 the parts of the evidence it cannot do without ("mask_facts", "split", and the costly ones, "statistics" and
 "embeddings"); without it, it needs none. Where a fault can be mended without touching the source, the check
-has `fix(evidence, faults) -> list[Fix]` as well (curate.fixes).
+has `fix(evidence, faults) -> list[Fix]` as well (curate.fixes). `FEWEST` is the number of pictures of a
+category below which it cannot know what is usual, and says nothing.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,7 +5,9 @@ import numpy as np
 from curate.checks import Evidence
 from curate.faults import Fault
 from curate.unusual import Measure, reported
-from curate.usual import measured
+from curate.usual import FEWEST, measured
+
+__all__ = ["FEWEST", "run"]
 
 CODE = "blur"
 SEVERITY = "warning"

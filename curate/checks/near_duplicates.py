@@ -16,6 +16,7 @@ from curate.tables import to_rows
 
 CODE = "near_duplicates"
 SEVERITY = "warning"
+FEWEST = near_copies.FEWEST
 NEEDS = ("statistics",)
 COLUMNS = [*near_copies.COLUMNS, "category", "same_part", "same_pixels"]
 KNOWN = ["sample_id", "category", "relative_path", "part_id", "label", "pixel_sha256"]
@@ -43,7 +44,11 @@ def pairs(evidence: Evidence) -> pd.DataFrame:
 
 
 def run(evidence: Evidence) -> list[Fault]:
-    """One fault per group of near copies that lie in different parts; an error where labels contradict."""
+    """One fault per group of near copies that lie in different parts.
+
+    A defect on one of two otherwise equal pictures is what a dataset of anomalies is made of, so labels that
+    differ are said and are no error.
+    """
     table = pairs(evidence)
     across = table[~table["same_part"].astype(bool) & ~table["same_pixels"].astype(bool)]
     known = evidence.samples.set_index("sample_id")[["relative_path", "part_id", "label"]]
@@ -68,7 +73,7 @@ def _groups(table: pd.DataFrame) -> Iterable[pd.DataFrame]:
 
 def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
     members = known.loc[sorted({*group["a"], *group["b"]})].sort_values("relative_path")
-    first, *others = members["relative_path"]
+    first = members["relative_path"].iloc[0]
     conflict = {"normal", "anomalous"} <= set(members["label"])
     rows = to_rows(group.sort_values(["similarity", "a", "b"], ascending=[False, True, True]))
     one, other = sorted(
@@ -86,12 +91,12 @@ def _fault(group: pd.DataFrame, known: pd.DataFrame) -> Fault:
     if conflict:
         message += ". Some are labelled normal, others anomalous"
     remedy = (
-        "Look at them: copies get one label and one part_id, or one of them stays."
-        if conflict
-        else "Look at them: pictures of one part get one part_id, so that a split keeps them together; of "
-        "copies, keep one. Repeating layouts may look alike and still be different places."
+        "Look at them: pictures of one part get one part_id, so that a split keeps them together; of copies, "
+        "keep one. Repeating layouts may look alike and still be different places."
     )
-    return Fault(CODE, "error" if conflict else "warning", first, f"{message}.", remedy, tuple(others))
+    told = [one["relative_path"], other["relative_path"]]  # first, so that their pictures are shown
+    others = [path for path in members["relative_path"] if path not in told]
+    return Fault(CODE, "warning", told[0], f"{message}.", remedy, (told[1], *others))
 
 
 def _named(row: "pd.Series[str]") -> str:

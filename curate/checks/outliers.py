@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from curate.apart import Apart, apart
+from curate.apart import FEWEST, Apart, apart
 from curate.checks import Evidence
 from curate.embeddings import matrix
 from curate.faults import Fault, in_order
+
+__all__ = ["FEWEST", "run"]
 
 CODE = "outliers"
 SEVERITY = "warning"

@@ -115,6 +115,10 @@ def _lines(name: str, content: dict[str, Any]) -> str:
             lines += [f"{what}: {len(fixes)}", listed([fix.detail for fix in fixes])]
     lines += faults(content["findings"])
     lines += [f"not run: {check}: {reason}." for check, reason in content["not_run"].items()]
+    alike: dict[str, list[str]] = {}
+    for check, categories in content["not_judged"].items():
+        alike.setdefault(categories, []).append(check)
+    lines += [f"not judged by {', '.join(checks)}: {few}." for few, checks in alike.items()]
     if content["fixes"]:
         lines.append(f"{len(content['fixes'])} fixes hold; --list-fixes shows them, --undo-fixes ends them.")
     if content["gate"] is not None:

@@ -31,7 +31,8 @@ def run(context: Context, names: Sequence[str] | None = None) -> dict[str, Any]:
 
     Returns:
         findings (rows of dicts), n_errors, n_warnings, n_notes, n_images, checks (those that ran), not_run
-        (check -> why), split (whether there is one), fresh.
+        (check -> why), not_judged (check -> categories with too few pictures), split (whether there is one),
+        fresh.
 
     Raises:
         ValueError: a name is no check.
@@ -123,13 +124,15 @@ def told_apart(context: Context) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 
 def _look(evidence: Evidence, lacking: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
     """The result of run."""
-    rows, not_run = [], {}
+    rows, not_run, not_judged = [], {}, {}
     for name in names:
         if reasons := [lacking[need] for need in _needs(name) if need in lacking]:
             not_run[name] = "; ".join(reasons)
             continue
         found = lookup(CHECKS, name, "check").run(evidence)
         rows += [{"check": name, **row} for row in to_rows(found)]
+        if few := _too_few(evidence, getattr(lookup(CHECKS, name, "check"), "FEWEST", 0)):
+            not_judged[name] = few
     severities = [row["severity"] for row in rows]
     return {
         "findings": rows,
@@ -137,8 +140,16 @@ def _look(evidence: Evidence, lacking: Mapping[str, str], names: Sequence[str]) 
         "n_images": len(evidence.samples),
         "checks": [name for name in names if name not in not_run],
         "not_run": not_run,
+        "not_judged": not_judged,
         "split": _divided(evidence),
     }
+
+
+def _too_few(evidence: Evidence, fewest: int) -> str:
+    """The categories that have too few pictures for a check to know what is usual; "" when none has."""
+    counts = evidence.samples["category"].value_counts().sort_index()
+    small = [f"{category} ({n})" for category, n in counts.items() if n < fewest]
+    return f"{', '.join(small)}: too few pictures, {fewest} are needed" if small else ""
 
 
 def _measured(context: Context, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -83,6 +83,7 @@ def _page(context: Context, content: Mapping[str, Any]) -> str:
         findings=content["findings"],
         ran=content["checks"],
         not_run=content["not_run"],
+        not_judged=content["not_judged"],
         gate=content["gate"],
         fixes=[f"{fix.at[:10]}, {fix.check}: {fix.detail}" for fix in content["fixes"]],
     )

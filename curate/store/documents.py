@@ -7,6 +7,7 @@ judge them. Ids follow from the sample's id, so that writing a row again changes
 import hashlib
 import json
 import mimetypes
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -59,7 +60,7 @@ class Folders:
         found = self._masks.get(sample_id)
         return str(found) if found else None
 
-    def view(self, row: Row) -> str:
+    def view(self, row: Mapping[str, Any]) -> str:
         """What the browser shows of a sample: the copy that was made for it, else the image itself."""
         found = self._media.get(f"{row['sample_id']}-{row['sha256'][:8]}")
         return str(found) if found else str(row["filepath"])
