@@ -70,6 +70,8 @@ def read(row: Row) -> Truth:
         values = _values(path, row["mask_kind"])
         if values.shape != image_hw:
             raise WrongSize(path, (values.shape[0], values.shape[1]))
+        if not values.any():
+            continue  # the mask of a normal image, as most are
         mask |= within(values, low, high)
         for value, n in _counted(values):
             counts[value] = counts.get(value, 0) + n

@@ -181,7 +181,7 @@ def _print(row: Mapping[str, Any], place: str) -> int:
         place: folder of the source, which does not count: a source that was moved says the same as before.
     """
     values = (row[name] for name in COLUMNS)
-    told = repr([_evened(v) if isinstance(v, list) else v for v in values])
+    told = repr([_evened(v) if v and isinstance(v, list) else v for v in values])
     return hash(told.replace(f"{place}/", ""))
 
 
