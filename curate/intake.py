@@ -4,22 +4,27 @@ Whatever the number of images, no more than a batch of rows is held.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pandas as pd
 
+from curate import mask_facts
 from curate.engines.local import Workers
 from curate.examine import Job, Outcome, examine, has_pages, image_copy, page_copy
 from curate.faults import Fault
 from curate.file_cache import FileCache, state, state_of_all
+from curate.files import fingerprint
 from curate.ground_truth import has_mask, mask_files
 from curate.image_faults import about_boxes, about_image, about_pages, unreadable
+from curate.images import ImageFacts
 from curate.sample_rows import Row, classes, complete, further_page, sample_id
 from curate.schema import check_rows
 from curate.tables import to_rows
 
 BATCH = 4000
+# Part of the cache's keys: what another version of curate found has other fields, and is found anew.
+SHAPE = fingerprint([[one.name for one in fields(ImageFacts)], mask_facts.COLUMNS])[:6]
 STATES = ("state", "copy")  # of the files made of a page
 
 
@@ -235,11 +240,11 @@ def _made(file: Path | None) -> str:
 
 
 def _image_key(row: Row) -> str:
-    return f"image {row['filepath']}"
+    return f"image {SHAPE} {row['filepath']}"
 
 
 def _mask_key(key: str) -> str:
-    return f"mask {key}"
+    return f"mask {SHAPE} {key}"
 
 
 def _mask(held: Row) -> Row:

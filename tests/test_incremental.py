@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate import tables
+from curate import intake, tables
 from curate.formats import FORMATS
 from curate.recipe import Source
 from curate.steps import ingest
@@ -47,6 +47,7 @@ def test_an_unchanged_source_is_not_read_and_changes_no_file(context: Context, r
     assert counts(taken(context, root)) == {"decoded": 16, "added": 16, "changed": 0, "vanished": 0}
     before = context.paths.samples.stat()
     result = taken(context, root)
+    assert result["labels"] == {"normal": 8, "anomalous": 8, "unknown": 0}
     assert not result["fresh"] and counts(result) == dict.fromkeys(counts(result), 0)
     assert context.paths.samples.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -177,3 +178,12 @@ def test_an_unchanged_source_of_any_layout_brings_nothing_new_when_read_again(
     assert again["faults"] == first["faults"]
     third = ingest.run(context, Source(root, name))
     assert not third["fresh"]
+
+
+def test_what_another_version_found_is_found_anew(
+    context: Context, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(context, root)
+    monkeypatch.setattr(intake, "SHAPE", "other")
+    (context.paths.steps / "ingest-mvtec_ad.json").unlink()
+    assert counts(taken(context, root)) == {"decoded": 16, "added": 0, "changed": 0, "vanished": 0}

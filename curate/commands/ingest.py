@@ -128,7 +128,8 @@ def _lines(content: dict[str, Any]) -> str:
         f"{content['n_relabelled']} relabelled, {content['n_vanished']} vanished"
     )
     state = "" if content["fresh"] else "  (unchanged since the last time)"
-    return "\n".join([head + state, *_named(content), *faults(content["faults"])])
+    labels = "  " + ", ".join(f"{label} {n}" for label, n in content["labels"].items())
+    return "\n".join([head + state, labels, *_named(content), *faults(content["faults"])])
 
 
 def _named(content: dict[str, Any]) -> list[str]:

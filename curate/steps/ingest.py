@@ -1,6 +1,7 @@
 """Step: takes a source into the sample table, its masks and the FiftyOne dataset."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ def run(context: Context, source: Source, replace: bool = False, rehash: bool = 
         rehash: read every file again, even if no size and no time changed.
 
     Returns:
-        source, format, n_images, n_decoded, n_added, n_changed (another picture), n_relabelled (the same
-        picture, but the source says something else about it), n_vanished, names (of the first of these),
-        n_total (images of all sources), faults (rows of dicts), n_errors, fresh.
+        source, format, n_images, labels (label -> images), n_decoded, n_added, n_changed (another picture),
+        n_relabelled (the same picture, but the source says something else about it), n_vanished, names (of
+        the first of these), n_total (images of all sources), faults (rows of dicts), n_errors, fresh.
 
     Raises:
         Missing: the source does not exist.
@@ -135,12 +136,12 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     ):
         places = Places(paths.masks, paths.media, paths.pages, cache)
         intake = Intake(reading, places, workers, rehash, specks)
-        n_images = 0
+        labels: Counter[str] = Counter()
         for rows in intake.batches(advance):
-            n_images += len(rows)
+            labels.update(row["label"] for row in rows)
             changes.note(rows)
             take(rows)
-        if not n_images:
+        if not labels:
             lines = [str(fault) for fault in in_order(intake.faults)[:10]]
             raise DataFault(
                 "\n".join([f"DataFault: no image of {source.path} can be read as {format_name}.", *lines])
@@ -157,7 +158,8 @@ def _take_in(context: Context, source: Source, format_name: str, name: str, reha
     return {
         "source": name,
         "format": format_name,
-        "n_images": n_images,
+        "n_images": labels.total(),
+        "labels": {label: labels[label] for label in ("normal", "anomalous", "unknown")},
         "n_decoded": intake.n_decoded,
         **changes.result(),
         "faults": faults,
