@@ -134,13 +134,8 @@ class Intake:
         if self._wants_mask(row):
             target = self._target(key, row)
             made = state(target) if target else ""
-            rule = [
-                row["mask_rule"],
-                row["mask_kind"],
-                row["shapes"],
-                row["label"],
-                self.drop_specks.get(key),
-            ]
+            drawn = [row["shapes"], row["boxes"]] if row["shapes"] else []
+            rule = [row["mask_rule"], row["mask_kind"], *drawn, row["label"], self.drop_specks.get(key)]
             states[_mask_key(key)] = f"{made}|{state_of_all(mask_files(row), rule, image)}"
         return states
 

@@ -1,5 +1,6 @@
 """Taking the same source in again: what did not change is not read, and what did is told apart."""
 
+import json
 import os
 import signal
 import subprocess
@@ -187,3 +188,18 @@ def test_what_another_version_found_is_found_anew(
     monkeypatch.setattr(intake, "SHAPE", "other")
     (context.paths.steps / "ingest-mvtec_ad.json").unlink()
     assert counts(taken(context, root)) == {"decoded": 16, "added": 0, "changed": 0, "vanished": 0}
+
+
+def test_a_box_that_was_moved_beside_outlines_makes_the_mask_anew(context: Context, tmp_path: Path) -> None:
+    root = tmp_path / "drawn"
+    root.mkdir()
+    paint(root / "a.png", 1)
+    polygon = {"label": "cut", "shape_type": "polygon", "points": [[4, 4], [14, 4], [14, 9], [4, 9]]}
+    areas = []
+    for right in (50, 54):
+        box = {"label": "dent", "shape_type": "rectangle", "points": [[40, 20], [right, 25]]}
+        drawn = {"imagePath": "a.png", "imageData": None, "shapes": [polygon, box]}
+        (root / "a.json").write_text(json.dumps(drawn))
+        ingest.run(context, Source(root, "labelme"))
+        areas.append(tables.to_rows(tables.read(context.paths.mask_facts))[0]["n_px"])
+    assert areas == [50 + 50, 50 + 70]
