@@ -80,9 +80,9 @@ def fit_detector(
             _tell(progress, len(rows))
             continue
         fitting = detectors.create(detector, cache_folder=cache, **options)
-        done = fitting.fit(_Images(rows), progress=_increments(progress, len(rows)))
+        fitting.fit(_Images(rows), progress=_increments(progress, len(rows)))
         _check_calibration(category, asdict(fitting.calibration))
-        note_fit(folder, category, asdict(done))
+        note_fit(folder, category, asdict(fitting.report))
         with writing(target):
             fitting.save(target, inputs=key, category=category)
         del fitting

@@ -4,10 +4,10 @@ import dataclasses
 import importlib.metadata
 import itertools
 import json
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,59 +17,28 @@ from torch import Tensor
 
 from detectors.calibration import Calibration, calibrate
 from detectors.config import Config
-from detectors.geometry import Geometry, Image, Prepared
+from detectors.geometry import Geometry, Image, Prepared, check_image, choose_hw
 from detectors.loop import Loop, Progress
-from detectors.memory import return_large_arrays
+from detectors.memory import Forecast, check_fits, return_large_arrays
 from detectors.prefetch import prefetch
+from detectors.records import Example, FitReport, Labeled, Prediction
+from detectors.reductions import reduce
 from detectors.saving import replacing, write_json, write_tensors
+
+__all__ = [
+    "Config",
+    "Detector",
+    "Example",
+    "FitReport",
+    "Labeled",
+    "MapKind",
+    "Prediction",
+    "Supervision",
+    "split_normals",
+]
 
 Supervision = Literal["normal", "normal+labels", "normal+masks"]
 MapKind = Literal["native", "derived", "none"]
-
-
-@dataclass(frozen=True)
-class Labeled:
-    """An image with what is known about it: label 1 is anomalous; mask is (H, W) bool or None."""
-
-    image: Image
-    label: int
-    mask: np.ndarray | None = None
-
-
-@dataclass
-class Prediction:
-    """The answer for one image.
-
-    Attributes:
-        score: higher is more anomalous; raw scale, finite.
-        map: (H, W) float32 at the image's own size, higher is more anomalous; None without maps.
-        extras: further arrays by name.
-    """
-
-    score: float
-    map: np.ndarray | None
-    extras: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What a fit did.
-
-    Attributes:
-        n_normals: images that the statistics were fitted on.
-        n_calibration: held-out images that the calibration was made of.
-        seconds: wall time.
-        n_parameters: fitted numbers.
-        stopped: the fit was ended early, by should_stop or the time budget.
-        warnings: what the user should know.
-    """
-
-    n_normals: int
-    n_calibration: int
-    seconds: float
-    n_parameters: int
-    stopped: bool
-    warnings: tuple[str, ...]
 
 
 class Detector(ABC):
@@ -82,22 +51,43 @@ class Detector(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1  # a new number when the same images and settings give other scores
     supervision: ClassVar[Supervision] = "normal"
+    accepts_anomalies: ClassVar[bool] = False  # learns from labelled anomalies where it gets them
     map_kind: ClassVar[MapKind]
     config_class: ClassVar[type[Config]] = Config
 
     def __init__(self, config: Config, *, cache_folder: Path | None = None) -> None:
         self.config = config
         self.cache_folder = cache_folder
-        self.geometry = Geometry(config.image_hw, config.crop_hw)
+        self.geometry_: Geometry | None = None
         self.calibration_: Calibration | None = None
         self.report_: FitReport | None = None
+        self._checkpoint: Path | None = None
         self.n_normals_ = 0
 
     # what a detector provides
 
     @abstractmethod
-    def _fit(self, images: Iterable[Prepared], n_images: int, loop: Loop) -> int:
-        """Fit on images that come once; returns how many were used."""
+    def _fit(
+        self, images: Iterable[Prepared], n_images: int, anomalies: Sequence[Example], loop: Loop
+    ) -> int:
+        """Fit on normal images that come once; returns how many were used."""
+
+    def forecast(self, n_images: int) -> Forecast | None:
+        """Memory that a fit on some number of images needs, once the geometry is known; None: negligible."""
+        return None
+
+    def scorer(self) -> torch.nn.Module:
+        """The fitted way from pixels to scores as one frozen torch module, to be exported as one graph.
+
+        Its forward takes (1, h, w, 3) uint8 at the model's input and returns the score grid, (1, gh, gw)
+        float32, as predict has it before it is brought to the image's size (with map_blur_sigma).
+
+        Raises:
+            NotImplementedError: this detector cannot be written as one graph; the message says why.
+        """
+        raise NotImplementedError(f"{self.name} cannot be exported as one graph.")
+
+    map_blur_sigma: ClassVar[float] = 0.0  # of grid maps; a detector may have a property of this name
 
     def _finish_fit(self, held_out: Iterable[Prepared]) -> Iterator[Prediction]:
         """Answers for held-out normals, from what was learned without them; called once after _fit.
@@ -124,6 +114,17 @@ class Detector(ABC):
 
     # what all of them share
 
+    @property
+    def geometry(self) -> Geometry:
+        """How images come to the model's input; known once a fit has begun.
+
+        Raises:
+            ValueError: the detector is not fitted.
+        """
+        if self.geometry_ is None:
+            raise ValueError(f"This {self.name} is not fitted. Call fit, or load a saved one.")
+        return self.geometry_
+
     def prepare(self, image: Image) -> Prepared:
         """Bring an image to the model's input; thread-safe."""
         return self.geometry.prepare(image)
@@ -135,29 +136,45 @@ class Detector(ABC):
         *,
         progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> FitReport:
-        """Fit on normal images, then calibrate on a held-out part of them.
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Fit on normal images, then calibrate on a held-out part of them; what was done is in report_.
 
         Args:
-            normals: (H, W, 3) uint8 each. May be lazy: items are fetched in threads, few at a time.
-            anomalies: ignored, with a warning in the report, unless the detector's supervision needs them.
-            progress: called after every batch.
-            should_stop: polled after every batch; True ends the fit with what was seen so far.
+            normals: (H, W, 3) uint8 each. May be lazy: items are fetched in threads, few at a time. May have
+                an attribute sizes_hw, all their heights and widths; without it a few are looked at.
+            anomalies: ignored, with a warning in the report, unless the detector learns from them.
+            progress: called after every batch or training step.
+            should_stop: polled after every batch or training step; True ends the fit with what was seen.
+            checkpoint: folder where a long training keeps its state; a later fit of the same detector on the
+                same images goes on from there. `save` removes it.
 
         Raises:
-            ValueError: fewer than two normals, or an image that is not (H, W, 3) uint8.
+            ValueError: fewer than two normals, an image that is not (H, W, 3) uint8, or no anomalies for a
+                detector that needs them.
+            TooLarge: the fit would need more memory than is free; a ValueError that names settings that fit.
         """
         return_large_arrays()
-        loop = Loop(progress, should_stop, self.config.time_budget_s)
+        loop = Loop(progress, should_stop, self.config.time_budget_s, checkpoint)
+        self._checkpoint = checkpoint
         notes = []
-        if anomalies and self.supervision == "normal":
+        if anomalies and not self.accepts_anomalies:
             notes.append(
                 f"{len(anomalies)} anomalous images were ignored: {self.name} learns from normals only."
+            )
+        if self.supervision != "normal" and not anomalies:
+            raise ValueError(
+                f"{self.name} learns from {self.supervision}, but got no anomalous images. Give labelled "
+                "anomalies, or choose a detector that learns from normals only."
             )
         train, held_out = split_normals(len(normals), self.config.val_fraction, self.config.seed)
         if not held_out:
             notes.append("Too few normals to hold any out: thresholds and display range are biased low.")
-        self.n_normals_ = self._fit(self._stream(normals, train), len(train), loop)
+        self.geometry_ = self._geometry_for(normals)
+        if (forecast := self.forecast(len(train))) is not None:
+            check_fits(self.name, forecast)
+        examples = [self._example(each) for each in anomalies] if self.accepts_anomalies else []
+        self.n_normals_ = self._fit(self._stream(normals, train), len(train), examples, loop)
         if loop.stopped:
             notes.append(f"Stopped early, after {self.n_normals_} of {len(train)} normals.")
         answers = self._finish_fit(self._stream(normals, held_out))
@@ -169,7 +186,33 @@ class Detector(ABC):
             self.n_normals_, len(used), time.monotonic() - loop.started, self.n_parameters(), loop.stopped,
             tuple(notes),
         )  # fmt: skip
-        return self.report_
+        return self
+
+    def _geometry_for(self, normals: Sequence[Image]) -> Geometry:
+        config = self.config
+        if config.image_hw is not None:
+            return Geometry(config.image_hw, config.crop_hw, config.aspect)
+        sizes = getattr(normals, "sizes_hw", None)
+        if sizes is None:
+            chosen = np.unique(np.linspace(0, len(normals) - 1, N_SIZES).round().astype(int)).tolist()
+            images = [normals[index] for index in chosen]
+            for image in images:
+                check_image(image)
+            sizes = [(image.shape[0], image.shape[1]) for image in images]
+        return Geometry(choose_hw(sizes, config.image_side), None, config.aspect)
+
+    def _example(self, labeled: Labeled) -> Example:
+        if labeled.mask is not None and labeled.mask.shape != labeled.image.shape[:2]:
+            raise ValueError(
+                f"Expected a mask of shape {labeled.image.shape[:2]} like its image, found "
+                f"{labeled.mask.shape}."
+            )
+        mask = None if labeled.mask is None else self.geometry.prepare_mask(labeled.mask.astype(bool))
+        return Example(self.prepare(labeled.image), labeled.label, mask)
+
+    def _reduced(self, values: np.ndarray) -> float:
+        """The image score of map or grid values, as config.score says."""
+        return reduce(values, self.config.score, self.config.top_fraction)
 
     def _stream(self, images: Sequence[Image], indices: Iterable[int]) -> Iterator[Prepared]:
         return prefetch(lambda index: self.prepare(images[index]), indices)
@@ -201,6 +244,17 @@ class Detector(ABC):
             raise ValueError(f"This {self.name} is not fitted. Call fit, or load a saved one.")
         return self.calibration_
 
+    @property
+    def report(self) -> FitReport:
+        """What the fit did.
+
+        Raises:
+            ValueError: nothing was fitted here; a loaded detector has no report.
+        """
+        if self.report_ is None:
+            raise ValueError(f"This {self.name} was not fitted here. Call fit.")
+        return self.report_
+
     def n_parameters(self) -> int:
         """How many numbers were fitted."""
         return sum(tensor.numel() for tensor in self._state().values())
@@ -217,11 +271,15 @@ class Detector(ABC):
         """
         calibration = self.calibration.to_json()
         config = {"detector": self.name, **dataclasses.asdict(self.config)}
-        meta = {"n_normals": self.n_normals_, "versions": _versions(), **self._meta(), **facts}
+        geometry = dataclasses.asdict(self.geometry)
+        own = {"n_normals": self.n_normals_, "geometry": geometry, "versions": _versions()}
+        meta = {**own, **self._meta(), **facts}
         with replacing(folder) as partial:
             for name, content in (("config", config), ("calibration", calibration), ("meta", meta)):
                 write_json(partial / f"{name}.json", content)
             write_tensors(partial / "state.pt", self._state())
+        if self._checkpoint is not None:
+            shutil.rmtree(self._checkpoint, ignore_errors=True)
 
     @classmethod
     def load(
@@ -255,11 +313,13 @@ class Detector(ABC):
         detector = cls(cls.config_class(**read["config"] | changes), cache_folder=cache_folder)
         detector.calibration_ = Calibration.from_json(read["calibration"])
         detector.n_normals_ = read["meta"]["n_normals"]
+        detector.geometry_ = Geometry(**read["meta"]["geometry"])
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
         detector._set_state(state, read["meta"])
         return detector
 
 
+N_SIZES = 32  # images looked at for the aspect ratio
 MAX_HELD_OUT = 100  # enough for thresholds at a hundredth of false alarms
 
 

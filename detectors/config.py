@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 
 @dataclass(frozen=True)
@@ -12,20 +13,30 @@ class Config:
     """Settings that every detector has.
 
     Attributes:
-        image_hw: height and width that images are resized to, in pixels.
-        crop_hw: centre crop after the resize; None sees the whole image.
+        image_side: the model's input has about image_side * image_side pixels, in the aspect ratio of the
+            normals.
+        image_hw: the model's height and width in pixels, instead of image_side.
+        crop_hw: centre crop after the resize, for image_hw; None sees the whole image.
+        aspect: "keep" an image's aspect ratio, repeating its edge where it does not fill the input; or
+            "stretch" it.
         device: "cpu", or a torch device such as "cuda".
         seed: of everything random.
         batch_size: images worked on together.
         n_threads: images in the backbone at the same time; 0 is one for each core.
-        backbone, weights, runtime: see detectors.backbones.
+        backbone, weights, runtime: see detectors.backbones; "none" where a method has no backbone.
+        precision: "f32", or "bf16" for a faster and less exact backbone.
+        score: how a map becomes an image score: "max", "mean", or "top_mean", the mean of the highest
+            top_fraction of the values.
+        top_fraction: in (0, 1].
         val_fraction: share of the normals held out for the calibration.
         time_budget_s: a fit that takes longer ends early; None for no limit.
         profile: the profile that the settings started from.
     """
 
-    image_hw: tuple[int, int] = (256, 256)
+    image_side: int = 256
+    image_hw: tuple[int, int] | None = None
     crop_hw: tuple[int, int] | None = None
+    aspect: Literal["keep", "stretch"] = "keep"
     device: str = "cpu"
     seed: int = 0
     batch_size: int = 16
@@ -33,6 +44,9 @@ class Config:
     backbone: str = "efficientnet_lite0"
     weights: str = "packaged"
     runtime: str = "auto"
+    precision: Literal["f32", "bf16"] = "f32"
+    score: Literal["max", "mean", "top_mean"] = "max"
+    top_fraction: float = 0.001
     val_fraction: float = 0.1
     time_budget_s: float | None = None
     profile: str = "cpu"
@@ -43,8 +57,21 @@ class Config:
         for name in ("image_hw", "crop_hw"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _checked_hw(name, value))
-        if self.crop_hw and any(a > b for a, b in zip(self.crop_hw, self.image_hw, strict=True)):
+        if self.image_side < 1:
+            raise ValueError(f"Expected image_side in pixels, at least 1, found {self.image_side}.")
+        if self.crop_hw and self.image_hw is None:
+            raise ValueError("A crop_hw needs an image_hw that it is cut out of.")
+        if self.crop_hw and self.image_hw and any(map(operator.gt, self.crop_hw, self.image_hw)):
             raise ValueError(f"Expected crop_hw within image_hw, found {self.crop_hw} in {self.image_hw}.")
+        for name, known in (
+            ("aspect", ("keep", "stretch")),
+            ("precision", ("f32", "bf16")),
+            ("score", ("max", "mean", "top_mean")),
+        ):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f'Expected {name} as one of {", ".join(known)}, found "{value}".')
+        if not 0 < self.top_fraction <= 1:
+            raise ValueError(f"Expected top_fraction in (0, 1], found {self.top_fraction}.")
         if self.batch_size < 1 or self.n_threads < 0:
             raise ValueError("Expected batch_size >= 1 and n_threads >= 0.")
         if not 0 < self.val_fraction < 1:
@@ -66,6 +93,26 @@ class Config:
                 hint = f' Did you mean "{near[0]}"?' if near else ""
                 raise ValueError(f'Unknown option "{name}".{hint} Known: {", ".join(known)}.')
         return cls(**{**cls.PROFILES[profile], **options, "profile": profile})
+
+
+@dataclass(frozen=True)
+class TrainedConfig(Config):
+    """Settings of detectors that are trained step by step.
+
+    Attributes:
+        n_steps: optimiser steps.
+        learning_rate: at the first step.
+        weight_decay: of the optimiser.
+    """
+
+    n_steps: int = 500
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_steps < 1 or self.learning_rate <= 0 or self.weight_decay < 0:
+            raise ValueError("Expected n_steps >= 1, learning_rate > 0 and weight_decay >= 0.")
 
 
 def _checked_hw(name: str, value: Any) -> tuple[int, int]:

@@ -1,13 +1,21 @@
-"""Progress of a fit, and when to end it early."""
+"""Progress of a fit, when to end it early, and where it keeps what it needs to go on."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A sign of life while fitting: finished steps of a stage ("fit", "calibrate"), in images."""
+    """A sign of life while fitting: finished steps of a stage.
+
+    Attributes:
+        stage: "fit" and "calibrate" count images, "train" counts optimiser steps; a detector may have more.
+        step, total: of the stage.
+        loss: smoothed; None where there is none.
+        elapsed_s: since the fit began.
+    """
 
     stage: str
     step: int
@@ -17,15 +25,22 @@ class Progress:
 
 
 class Loop:
-    """Reports progress and says when to stop; polled once per step."""
+    """Reports progress and says when to stop; polled once per step.
+
+    Attributes:
+        checkpoint: folder in which a long training keeps its state; None keeps none.
+        stopped: the fit was asked to end early.
+    """
 
     def __init__(
         self,
-        progress: Callable[[Progress], None] | None,
-        should_stop: Callable[[], bool] | None,
-        time_budget_s: float | None,
+        progress: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        time_budget_s: float | None = None,
+        checkpoint: Path | None = None,
     ) -> None:
         self.progress, self.should_stop, self.time_budget_s = progress, should_stop, time_budget_s
+        self.checkpoint = checkpoint
         self.started = time.monotonic()
         self.stopped = False
 

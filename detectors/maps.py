@@ -5,6 +5,7 @@ and a map two matrix products, however wide the blur and however large the image
 """
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,30 +55,63 @@ def edge_matrix(n_in: int, n_out: int) -> np.ndarray:
     return np.eye(n_in)[places]
 
 
-@functools.lru_cache(maxsize=16)
-def _input_operator(n_grid: int, n_input: int, n_resized: int, sigma: float) -> np.ndarray:
-    """(n_resized, n_grid) float64: from a score grid to the resized image, blurred."""
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the way from a score grid to a map, all lengths in pixels or cells.
+
+    Attributes:
+        n_grid: of the score grid.
+        n_input: of the model's input, where the blur takes place.
+        n_resized: of the resized image that the input was cut from, at its centre.
+        start, length: where the picture lies in the resized image.
+        n_image: of the map.
+    """
+
+    n_grid: int
+    n_input: int
+    n_resized: int
+    start: int
+    length: int
+    n_image: int
+
+    def inside(self) -> np.ndarray:
+        """(n_grid,) bool: cells whose centre lies on the picture; at least one is."""
+        offset = (self.n_resized - self.n_input) // 2
+        centres = (np.arange(self.n_grid) + 0.5) * self.n_input / self.n_grid + offset
+        found: np.ndarray = (centres >= self.start) & (centres < self.start + self.length)
+        if not found.any():
+            found[np.argmin(np.abs(centres - self.start - self.length / 2))] = True
+        return found
+
+
+@functools.lru_cache(maxsize=64)
+def _resized_operator(
+    n_grid: int, n_input: int, n_resized: int, first: int, last: int, sigma: float
+) -> np.ndarray:
+    """(n_resized, n_grid) float64: from cells first..last of a score grid to the resized image, blurred."""
     matrix: np.ndarray = blur_matrix(n_input, sigma) @ bilinear_matrix(n_grid, n_input)
+    if (first, last) != (0, n_grid - 1):
+        matrix = matrix @ np.eye(n_grid)[np.clip(np.arange(n_grid), first, last)]
     if n_input != n_resized:
         matrix = edge_matrix(n_input, n_resized) @ matrix
     return matrix
 
 
 @functools.lru_cache(maxsize=256)
-def axis_operator(n_grid: int, n_input: int, n_resized: int, n_image: int, sigma: float) -> np.ndarray:
-    """(n_image, n_grid) float32: one axis of the way from a score grid to a map.
+def axis_operator(axis: Axis, sigma: float) -> np.ndarray:
+    """(n_image, n_grid) float32: one axis of the way from a score grid to a map; see Geometry.to_image.
 
     Args:
-        n_grid: length of the score grid.
-        n_input: of the model's input, where the blur takes place.
-        n_resized: of the resized image that the input was cut from.
-        n_image: of the map.
+        axis: lengths.
         sigma: of the blur, in pixels of the model's input.
     """
-    matrix: np.ndarray = _input_operator(n_grid, n_input, n_resized, sigma)
-    if n_image != n_resized:
-        low, share = _neighbours(n_resized, n_image)
-        high = np.minimum(low + 1, n_resized - 1)
+    cells = np.flatnonzero(axis.inside())
+    matrix = _resized_operator(
+        axis.n_grid, axis.n_input, axis.n_resized, int(cells[0]), int(cells[-1]), sigma
+    )[axis.start : axis.start + axis.length]
+    if axis.n_image != axis.length:
+        low, share = _neighbours(axis.length, axis.n_image)
+        high = np.minimum(low + 1, axis.length - 1)
         matrix = matrix[low] * (1 - share[:, None]) + matrix[high] * share[:, None]
     return np.asarray(matrix, dtype=np.float32)
 

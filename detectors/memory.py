@@ -1,7 +1,9 @@
-"""Keeps memory small where large arrays come and go."""
+"""Keeps memory small where large arrays come and go, and tells beforehand what would not fit."""
 
 import ctypes
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 LARGE_BYTES = 4 << 20
@@ -15,3 +17,72 @@ def return_large_arrays() -> None:
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a fit will need.
+
+    Attributes:
+        fit_bytes: most memory at any time during the fit, besides the libraries' own.
+        state_bytes: of the fitted detector.
+        grows_with: what it grows with, in words.
+        remedies: settings that need less, as text: what to change, and what it would then need.
+    """
+
+    fit_bytes: int
+    state_bytes: int
+    grows_with: str
+    remedies: tuple[str, ...] = ()
+
+
+class TooLarge(ValueError):
+    """A fit would need more memory than there is."""
+
+
+def check_fits(name: str, forecast: Forecast) -> None:
+    """Refuse a fit that needs more memory than is free.
+
+    Raises:
+        TooLarge: what it needs, what there is, and the settings that need less.
+    """
+    free = available_bytes()
+    if free is None or forecast.fit_bytes <= free:
+        return
+    raise TooLarge(
+        f"Fitting {name} would need {gib(forecast.fit_bytes)} of memory, and {gib(free)} is free; it grows "
+        f"with {forecast.grows_with}. {' Or: '.join(forecast.remedies)}".strip()
+    )
+
+
+def gib(n_bytes: int) -> str:
+    """Bytes for people.
+
+    >>> gib(3 << 29)
+    '1.5 GiB'
+    """
+    return f"{n_bytes / 2**30:.1f} GiB"
+
+
+def available_bytes() -> int | None:
+    """Memory that this process can still get: what the machine has free, within its control group's limit.
+
+    None where the system does not tell.
+    """
+    found = []
+    facts = Path("/proc/meminfo")
+    if facts.exists():
+        line = next(line for line in facts.read_text().splitlines() if line.startswith("MemAvailable"))
+        found.append(int(line.split()[1]) * 1024)
+    group = Path("/sys/fs/cgroup")
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most = (group / limit).read_text().strip()
+            if most != "max":
+                found.append(int(most) - int((group / used).read_text()))
+        except OSError:
+            continue
+    return max(0, min(found)) if found else None

@@ -8,7 +8,6 @@ Deviations from the paper in the default profile: EfficientNet-Lite0 instead of 
 statistics once scored, so thresholds from the calibration err on the side of fewer false alarms.
 """
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.backbones import Backbone, Runner, make_runner, resolve_runtime
+from detectors.backbones import Backbone, Runner, make_runner
 from detectors.backbones.nets import estimate_batch_norm
-from detectors.backbones.weights import OtherWeights
-from detectors.base import Detector, MapKind, Prediction
+from detectors.base import Detector, Example, MapKind, Prediction
+from detectors.blocks.embedding import Embedder
 from detectors.blocks.gaussian import Gaussian, StreamingGaussian
 from detectors.config import Config
 from detectors.geometry import Prepared
+from detectors.headed import N_FOR_BATCH_NORM, backbone_facts, saved_backbone
 from detectors.loop import Loop
-from detectors.prefetch import prefetch
 from detectors.threads import one_torch_thread
-
-N_FOR_BATCH_NORM = 32
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,9 @@ class Padim(Detector):
 
     # fitting
 
-    def _fit(self, images: Iterable[Prepared], n_images: int, loop: Loop) -> int:
+    def _fit(
+        self, images: Iterable[Prepared], n_images: int, anomalies: Sequence[Example], loop: Loop
+    ) -> int:
         stream = iter(images)
         self.backbone_ = Backbone(self.config.backbone, self.config.weights)
         self._runner = None
@@ -115,7 +114,7 @@ class Padim(Detector):
         for image_hw, values in zip(sizes, distances.numpy(), strict=True):
             yield self._prediction(values, image_hw)
 
-    def _embedder(self) -> "_Embedder":
+    def _embedder(self) -> Embedder:
         runner = self._ready_runner()
         shapes: list[tuple[int, ...]] = []
         blank = np.zeros((*self.geometry.input_hw, 3), dtype=np.uint8)
@@ -124,7 +123,7 @@ class Padim(Detector):
         self._grid_hw = (shapes[0][1], shapes[0][2])
         if self.channels_ is None:
             self.channels_ = choose_channels(n_all, self.config.n_channels, self.config.seed)
-        return _Embedder(runner, shapes, self.channels_.tolist(), self.config.batch_size)
+        return Embedder(runner, shapes, self.channels_.tolist(), self.config.batch_size)
 
     def _ready_runner(self) -> Runner:
         if self._runner is None:
@@ -152,7 +151,7 @@ class Padim(Detector):
     def _prediction(self, distances: np.ndarray, image_hw: tuple[int, int]) -> Prediction:
         grid = distances.reshape(self._grid_hw)
         anomaly_map = self.geometry.to_image(grid, image_hw, self.config.blur_sigma)
-        return Prediction(float(anomaly_map.max()), anomaly_map)
+        return Prediction(self._reduced(anomaly_map), anomaly_map)
 
     # saving
 
@@ -165,25 +164,12 @@ class Padim(Detector):
         return state
 
     def _set_state(self, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        prefix = "backbone."
-        saved = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        self.backbone_ = Backbone(self.config.backbone, self.config.weights, state=saved or None)
-        if (found := self.backbone_.hash()) != meta["backbone_hash"]:
-            raise OtherWeights(
-                f"Expected {meta['backbone_weights']} weights, SHA-256 {meta['backbone_hash'][:16]}, "
-                f"found {found[:16]}. Give the weights that the detector was fitted with, or fit it again."
-            )
+        self.backbone_ = saved_backbone(self.config, (), state, meta)
         self.channels_ = state["channels"]
         self.gaussian_ = Gaussian.from_state(state).to(self.config.device)
 
     def _meta(self) -> dict[str, Any]:
-        return {
-            "backbone": self.config.backbone,
-            "backbone_weights": self.backbone_.tag,
-            "backbone_hash": self.backbone_.hash(),
-            "layers": list(self.backbone_.layers),
-            "runtime": resolve_runtime(self.config.runtime, self.config.device),
-        }
+        return backbone_facts(self.backbone_, self.config)
 
     def n_parameters(self) -> int:
         """Means and triangular covariance factors."""
@@ -203,50 +189,3 @@ def choose_channels(n_all: int, n_kept: int, seed: int) -> Tensor:
         raise ValueError(f"Expected n_channels between 1 and the backbone's {n_all}, found {n_kept}.")
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(n_all, generator=generator)[:n_kept].sort().values
-
-
-class _Embedder:
-    """Chosen channels of all layers on the shallowest layer's grid (nearest), position by position."""
-
-    def __init__(
-        self, runner: Runner, shapes: Sequence[tuple[int, ...]], channels: Sequence[int], batch_size: int
-    ) -> None:
-        self.runner = runner
-        _, height, width = shapes[0]
-        self.grid_hw = (height, width)
-        self.n_positions = height * width
-        shape = (self.n_positions, batch_size, len(channels))
-        self.buffers = [np.zeros(shape, dtype=np.float32) for _ in range(2)]
-        self.parts: list[tuple[list[int], slice, np.ndarray, np.ndarray]] = []
-        first, place = 0, 0
-        for n_channels, h, w in shapes:
-            chosen = [channel - first for channel in channels if first <= channel < first + n_channels]
-            rows, columns = np.arange(height) * h // height, np.arange(width) * w // width
-            self.parts.append((chosen, slice(place, place + len(chosen)), rows, columns))
-            first, place = first + n_channels, place + len(chosen)
-
-    def stream(self, images: Iterable[Prepared], batch_size: int) -> Iterator[tuple[list[Prepared], Tensor]]:
-        """Batches with their features, (P, batch_size, d) float32; the next batch is made meanwhile.
-
-        Places beyond the end of a batch hold old values. A tensor is overwritten when the next one is taken.
-        """
-
-        def embed(numbered: tuple[int, list[Prepared]]) -> tuple[list[Prepared], Tensor]:
-            number, batch = numbered
-            buffer = self.buffers[number % 2]
-            target = buffer.reshape(*self.grid_hw, *buffer.shape[1:])
-            self.runner.run([each.pixels for each in batch], functools.partial(self._take, target))
-            return batch, torch.from_numpy(buffer)
-
-        return prefetch(embed, enumerate(_batches(images, batch_size)), n_workers=1, n_ahead=2)
-
-    def _take(self, target: np.ndarray, index: int, maps: Sequence[np.ndarray]) -> None:
-        for (chosen, place, rows, columns), each in zip(self.parts, maps, strict=True):
-            deep_last = np.ascontiguousarray(each[chosen].transpose(1, 2, 0))
-            target[:, :, index, place] = deep_last[rows[:, None], columns]
-
-
-def _batches(items: Iterable[Prepared], n: int) -> Iterator[list[Prepared]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, n)):
-        yield batch

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def write_json(path: Path, content: Any) -> None:
         os.fsync(file.fileno())
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
     """Write tensors that torch.load reads with weights_only=True, flushed to the disk."""
     with path.open("wb") as file:  # an open file, so that a full disk is an OSError
         torch.save(tensors, file)

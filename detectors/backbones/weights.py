@@ -21,6 +21,7 @@ _OTHER_STAGES = {
 _OUTSIDE_BLOCKS = {
     "_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier",
 }  # fmt: skip
+NONE = "none"  # backbone and weights of a method without one
 _BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 
 
@@ -103,7 +104,7 @@ def _hash_of(path: Path, inode: int, n_bytes: int, mtime_ns: int) -> str:
 
 def fingerprint_of(name: str, weights: str) -> str:
     """What tells weights from others before a network is built: their file's SHA-256, or "random"."""
-    return weights if weights == "random" else file_hash(name, weights)
+    return weights if weights in ("random", NONE) else file_hash(name, weights)
 
 
 def load_into(net: nn.Module, name: str, weights: str) -> None:

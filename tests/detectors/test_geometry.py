@@ -39,7 +39,7 @@ def test_edge_matrix_centres_the_crop_and_repeats_its_border():
 
 
 def test_map_equals_upsampling_blurring_and_resizing_one_after_the_other(grid):
-    found = Geometry(INPUT_HW).to_image(grid, IMAGE_HW, blur_sigma=2.0)
+    found = Geometry(INPUT_HW, aspect="stretch").to_image(grid, IMAGE_HW, blur_sigma=2.0)
     upsampled = functional.interpolate(torch.from_numpy(grid)[None, None], INPUT_HW, mode="bilinear")
     blurred = gaussian_filter(upsampled[0, 0].numpy(), 2.0, mode="mirror")
     expected = functional.interpolate(torch.from_numpy(blurred)[None, None], IMAGE_HW, mode="bilinear")[0, 0]

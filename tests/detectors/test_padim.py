@@ -166,26 +166,26 @@ def test_loading_with_other_backbone_weights_is_refused(fitted, tmp_path):
 
 
 def test_two_normals_are_enough_but_the_report_warns(normals):
-    report = tiny().fit(normals[:2])
+    report = tiny().fit(normals[:2]).report
     assert (report.n_normals, report.n_calibration) == (2, 2)
     assert "biased low" in report.warnings[0]
 
 
 def test_three_normals_hold_one_out(normals):
-    report = tiny().fit(normals[:3])
+    report = tiny().fit(normals[:3]).report
     assert (report.n_normals, report.n_calibration, report.warnings) == (3, 1, ())
 
 
 def test_fit_can_be_stopped_and_the_result_is_usable(normals):
     detector = tiny()
-    report = detector.fit(normals, should_stop=lambda: True)
+    report = detector.fit(normals, should_stop=lambda: True).report
     assert report.stopped
     assert report.n_normals == 5  # a batch of 4, and the one that was held out
     assert next(detector.predict(normals[:1])).score > 0
 
 
 def test_time_budget_ends_the_fit(normals):
-    assert tiny(time_budget_s=0.0).fit(normals).stopped
+    assert tiny(time_budget_s=0.0).fit(normals).report.stopped
 
 
 def test_progress_counts_images_up_to_the_total(normals):

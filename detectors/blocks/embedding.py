@@ -1,0 +1,60 @@
+"""Feature vectors position by position: chosen channels of all layers on one grid."""
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detectors.backbones import Runner
+from detectors.geometry import Prepared
+from detectors.prefetch import prefetch
+
+
+class Embedder:
+    """Chosen channels of all layers on the shallowest layer's grid (nearest), position by position."""
+
+    def __init__(
+        self, runner: Runner, shapes: Sequence[tuple[int, ...]], channels: Sequence[int], batch_size: int
+    ) -> None:
+        self.runner = runner
+        _, height, width = shapes[0]
+        self.grid_hw = (height, width)
+        self.n_positions = height * width
+        shape = (self.n_positions, batch_size, len(channels))
+        self.buffers = [np.zeros(shape, dtype=np.float32) for _ in range(2)]
+        self.parts: list[tuple[list[int], slice, np.ndarray, np.ndarray]] = []
+        first, place = 0, 0
+        for n_channels, h, w in shapes:
+            chosen = [channel - first for channel in channels if first <= channel < first + n_channels]
+            rows, columns = np.arange(height) * h // height, np.arange(width) * w // width
+            self.parts.append((chosen, slice(place, place + len(chosen)), rows, columns))
+            first, place = first + n_channels, place + len(chosen)
+
+    def stream(self, images: Iterable[Prepared], batch_size: int) -> Iterator[tuple[list[Prepared], Tensor]]:
+        """Batches with their features, (P, batch_size, d) float32; the next batch is made meanwhile.
+
+        Places beyond the end of a batch hold old values. A tensor is overwritten when the next one is taken.
+        """
+
+        def embed(numbered: tuple[int, list[Prepared]]) -> tuple[list[Prepared], Tensor]:
+            number, batch = numbered
+            buffer = self.buffers[number % 2]
+            target = buffer.reshape(*self.grid_hw, *buffer.shape[1:])
+            self.runner.run([each.pixels for each in batch], functools.partial(self._take, target))
+            return batch, torch.from_numpy(buffer)
+
+        return prefetch(embed, enumerate(_batches(images, batch_size)), n_workers=1, n_ahead=2)
+
+    def _take(self, target: np.ndarray, index: int, maps: Sequence[np.ndarray]) -> None:
+        for (chosen, place, rows, columns), each in zip(self.parts, maps, strict=True):
+            deep_last = np.ascontiguousarray(each[chosen].transpose(1, 2, 0))
+            target[:, :, index, place] = deep_last[rows[:, None], columns]
+
+
+def _batches(items: Iterable[Prepared], n: int) -> Iterator[list[Prepared]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, n)):
+        yield batch
