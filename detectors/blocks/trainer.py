@@ -104,7 +104,8 @@ def _one_step(training: Training, number: int) -> float:
         rate = training.optimizer.param_groups[0]["lr"]
         raise Diverged(
             f"The loss of {training.name} is {value} at step {number + 1} of {training.n_steps}, with "
-            f"learning rate {rate:g}. Choose a smaller learning_rate, or look for images that are unlike the others."
+            f"learning rate {rate:g}. Choose a smaller learning_rate, or look for images that are unlike the "
+            "others."
         )
     loss.backward()  # type: ignore[no-untyped-call]
     training.optimizer.step()
