@@ -51,6 +51,7 @@ class Detector(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1  # a new number when the same images and settings give other scores
     supervision: ClassVar[Supervision] = "normal"
+    scores_map: ClassVar[bool] = True  # the image score is reduced from the map, as config.score says
     accepts_anomalies: ClassVar[bool] = False  # learns from labelled anomalies where it gets them
     map_kind: ClassVar[MapKind]
     config_class: ClassVar[type[Config]] = Config
@@ -170,7 +171,7 @@ class Detector(ABC):
         train, held_out = split_normals(len(normals), self.config.val_fraction, self.config.seed)
         if not held_out:
             notes.append("Too few normals to hold any out: thresholds and display range are biased low.")
-        self.geometry_ = self._geometry_for(normals)
+        self._settle(self._sizes(normals))
         if (forecast := self.forecast(len(train))) is not None:
             check_fits(self.name, forecast)
         examples = [self._example(each) for each in anomalies] if self.accepts_anomalies else []
@@ -188,18 +189,21 @@ class Detector(ABC):
         )  # fmt: skip
         return self
 
-    def _geometry_for(self, normals: Sequence[Image]) -> Geometry:
+    def _sizes(self, normals: Sequence[Image]) -> list[tuple[int, int]]:
+        """Heights and widths of the normals: of all if they tell, else of a few."""
+        if (told := getattr(normals, "sizes_hw", None)) is not None:
+            return list(told)
+        chosen = np.unique(np.linspace(0, len(normals) - 1, N_SIZES).round().astype(int)).tolist()
+        images = [normals[index] for index in chosen]
+        for image in images:
+            check_image(image)
+        return [(image.shape[0], image.shape[1]) for image in images]
+
+    def _settle(self, sizes_hw: Sequence[tuple[int, int]]) -> None:
+        """Choose the geometry for images of some sizes."""
         config = self.config
-        if config.image_hw is not None:
-            return Geometry(config.image_hw, config.crop_hw, config.aspect)
-        sizes = getattr(normals, "sizes_hw", None)
-        if sizes is None:
-            chosen = np.unique(np.linspace(0, len(normals) - 1, N_SIZES).round().astype(int)).tolist()
-            images = [normals[index] for index in chosen]
-            for image in images:
-                check_image(image)
-            sizes = [(image.shape[0], image.shape[1]) for image in images]
-        return Geometry(choose_hw(sizes, config.image_side), None, config.aspect)
+        image_hw = config.image_hw or choose_hw(sizes_hw, config.image_side)
+        self.geometry_ = Geometry(image_hw, config.crop_hw, config.aspect)
 
     def _example(self, labeled: Labeled) -> Example:
         if labeled.mask is not None and labeled.mask.shape != labeled.image.shape[:2]:
@@ -214,8 +218,8 @@ class Detector(ABC):
         """The image score of map or grid values, as config.score says."""
         return reduce(values, self.config.score, self.config.top_fraction)
 
-    def _stream(self, images: Sequence[Image], indices: Iterable[int]) -> Iterator[Prepared]:
-        return prefetch(lambda index: self.prepare(images[index]), indices)
+    def _stream(self, images: Sequence[Image], indices: Sequence[int]) -> "Stream":
+        return Stream(images, indices, self.prepare)
 
     def _counted(
         self, answers: Iterable[Prediction], n_images: int, loop: Loop
@@ -317,6 +321,18 @@ class Detector(ABC):
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
         detector._set_state(state, read["meta"])
         return detector
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Some of the images, prepared in threads, few at a time; can be gone through more than once."""
+
+    images: Sequence[Image]
+    indices: Sequence[int]
+    prepare: Callable[[Image], Prepared]
+
+    def __iter__(self) -> Iterator[Prepared]:
+        return prefetch(lambda index: self.prepare(self.images[index]), self.indices)
 
 
 N_SIZES = 32  # images looked at for the aspect ratio

@@ -35,7 +35,6 @@ class HeadedDetector(Detector):
     """
 
     uses_backbone: ClassVar[bool] = True
-    scores_grid: ClassVar[bool] = False  # the image score is reduced from the grid, not from the map
 
     def __init__(self, config: Config, *, cache_folder: Path | None = None) -> None:
         super().__init__(config, cache_folder=cache_folder)
@@ -140,7 +139,7 @@ class HeadedDetector(Detector):
     def _prediction(self, grid: np.ndarray, image_hw: tuple[int, int]) -> Prediction:
         anomaly_map = self.geometry.to_image(grid, image_hw, self.map_blur_sigma)
         values = anomaly_map
-        if self.scores_grid:
+        if not self.scores_map:  # but from the cells that show the image
             values = grid[self.geometry.inside((grid.shape[0], grid.shape[1]), image_hw)]
         return Prediction(self._reduced(values), anomaly_map)
 
