@@ -57,6 +57,20 @@ def _resnet_stages(net: Any) -> Stages:
     return [("stem", stem), *((f"layer{i}", getattr(net, f"layer{i}")) for i in (1, 2, 3, 4))]
 
 
+def _vgg_stages(net: Any) -> Stages:
+    """Each ends with a ReLU; pooling, which begins a new block, is the beginning of the next."""
+    stages: Stages = []
+    block, number, layers = 1, 1, []
+    for layer in net.features:
+        layers.append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            block, number = block + 1, 1
+        if isinstance(layer, nn.ReLU):
+            stages.append((f"relu{block}_{number}", nn.Sequential(*layers)))
+            number, layers = number + 1, []
+    return stages
+
+
 def _tiny() -> nn.Module:
     def stage(n_in: int, n_out: int) -> nn.Module:
         conv = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False)
@@ -81,6 +95,7 @@ BACKBONES: dict[str, Spec] = {
     ),
     "resnet18": Spec(_torchvision("resnet18"), _resnet_stages, _RESNET_LAYERS),
     "wide_resnet50_2": Spec(_torchvision("wide_resnet50_2"), _resnet_stages, _RESNET_LAYERS),
+    "vgg19": Spec(_torchvision("vgg19"), _vgg_stages, ("relu2_2", "relu3_4", "relu4_4")),
     "tiny": Spec(_tiny, _tiny_stages, ("stage1", "stage2", "stage3")),  # random weights only; for tests
 }
 

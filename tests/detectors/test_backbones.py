@@ -157,6 +157,23 @@ def test_random_resnet_runs_with_the_layers_of_the_paper(images):
     assert shapes == [(64, 12, 16), (128, 6, 8), (256, 3, 4)]
 
 
+def test_vgg19_is_tapped_behind_the_relus_of_torchvisions_network(images):
+    from torchvision.models import vgg19
+
+    layers = ("relu1_1", "relu2_2", "relu3_4", "relu4_1", "relu4_4", "relu5_4")
+    backbone = Backbone("vgg19", "random", layers)
+    x = torch.from_numpy(images[0])[None]
+    whole, net = vgg19(weights=None, init_weights=False).features.eval(), backbone.net()
+    renamed = zip(whole.state_dict(), [v for k, v in net.state_dict().items() if "stages" in k], strict=True)
+    whole.load_state_dict(dict(renamed))
+    with torch.inference_mode():
+        maps = net(x)
+        y = x.permute(0, 3, 1, 2).float() * net.scale + net.offset
+        for depth, found in zip((2, 9, 18, 21, 27, 36), maps, strict=True):
+            assert torch.equal(whole[:depth](y), found)
+    assert [tuple(each.shape[1:]) for each in maps[:2]] == [(64, 48, 64), (128, 24, 32)]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
