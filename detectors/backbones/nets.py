@@ -95,6 +95,7 @@ BACKBONES: dict[str, Spec] = {
     ),
     "resnet18": Spec(_torchvision("resnet18"), _resnet_stages, _RESNET_LAYERS),
     "wide_resnet50_2": Spec(_torchvision("wide_resnet50_2"), _resnet_stages, _RESNET_LAYERS),
+    "vgg11_bn": Spec(_torchvision("vgg11_bn"), _vgg_stages, ("relu2_1", "relu3_2", "relu4_2")),
     "vgg19": Spec(_torchvision("vgg19"), _vgg_stages, ("relu2_2", "relu3_4", "relu4_4")),
     "tiny": Spec(_tiny, _tiny_stages, ("stage1", "stage2", "stage3")),  # random weights only; for tests
 }

@@ -174,6 +174,22 @@ def test_vgg19_is_tapped_behind_the_relus_of_torchvisions_network(images):
     assert [tuple(each.shape[1:]) for each in maps[:2]] == [(64, 48, 64), (128, 24, 32)]
 
 
+def test_vgg11_bn_ends_with_batch_norm_and_relu_of_torchvisions_network(images):
+    from torchvision.models import vgg11_bn
+
+    backbone = Backbone("vgg11_bn", "random", ("relu1_1", "relu3_2", "relu4_2"))
+    net = backbone.net()
+    whole = vgg11_bn(weights=None, init_weights=False).features[:21].eval()
+    renamed = zip(whole.state_dict(), [v for k, v in net.state_dict().items() if "stages" in k], strict=True)
+    whole.load_state_dict(dict(renamed))
+    x = torch.from_numpy(images[0])[None]
+    with torch.inference_mode():
+        y = x.permute(0, 3, 1, 2).float() * net.scale + net.offset
+        for depth, found in zip((3, 14, 21), net(x), strict=True):
+            assert torch.equal(whole[:depth](y), found)
+            assert found.std() > 0
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
