@@ -31,6 +31,12 @@ DETECTORS = {
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
 }
 
+# "tiled:padim" is padim on tiles; what stands behind the colon is another detector, or a peer's model
+PREFIXES = {
+    "tiled": Entry("detectors.tiled:Tiled", "any detector on overlapping tiles of the image"),
+    "multiscale": Entry("detectors.multiscale:MultiScale", "any detector at several sizes of the image"),
+}
+
 
 def detector_class(name: str) -> "type[Detector]":
     """The class of a detector.
@@ -45,6 +51,9 @@ def detector_class(name: str) -> "type[Detector]":
     if name in DETECTORS:
         found: type[Detector] = DETECTORS[name].load()
         return found
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return PREFIXES[prefix].load().around(detector_class(rest))  # type: ignore[no-any-return]
     near = difflib.get_close_matches(name, DETECTORS, n=3)
     quoted = " or ".join(f'"{known}"' for known in near)
     hint = f" Did you mean {quoted}?" if near else ""

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from detectors.calibration import Calibration, calibrate
 from detectors.config import Config
-from detectors.geometry import Geometry, Image, Prepared, check_image, choose_hw
+from detectors.geometry import Geometry, Image, Prepared, choose_hw
 from detectors.loop import Loop, Progress
 from detectors.memory import Forecast, check_fits, return_large_arrays
-from detectors.prefetch import prefetch
+from detectors.normals import MAX_HELD_OUT, Stream, check_enough, sizes_of, split_normals
 from detectors.records import Example, FitReport, Labeled, Prediction
 from detectors.reductions import reduce
 from detectors.saving import replacing, write_json, write_tensors
@@ -168,10 +168,13 @@ class Detector(ABC):
                 f"{self.name} learns from {self.supervision}, but got no anomalous images. Give labelled "
                 "anomalies, or choose a detector that learns from normals only."
             )
-        train, held_out = split_normals(len(normals), self.config.val_fraction, self.config.seed)
+        check_enough(len(normals))
+        self._settle(sizes_of(normals))
+        train, held_out = split_normals(
+            len(normals), self.config.val_fraction, self.config.seed, self._max_held_out()
+        )
         if not held_out:
             notes.append("Too few normals to hold any out: thresholds and display range are biased low.")
-        self._settle(self._sizes(normals))
         if (forecast := self.forecast(len(train))) is not None:
             check_fits(self.name, forecast)
         examples = [self._example(each) for each in anomalies] if self.accepts_anomalies else []
@@ -189,15 +192,8 @@ class Detector(ABC):
         )  # fmt: skip
         return self
 
-    def _sizes(self, normals: Sequence[Image]) -> list[tuple[int, int]]:
-        """Heights and widths of the normals: of all if they tell, else of a few."""
-        if (told := getattr(normals, "sizes_hw", None)) is not None:
-            return list(told)
-        chosen = np.unique(np.linspace(0, len(normals) - 1, N_SIZES).round().astype(int)).tolist()
-        images = [normals[index] for index in chosen]
-        for image in images:
-            check_image(image)
-        return [(image.shape[0], image.shape[1]) for image in images]
+    def _max_held_out(self) -> int:
+        return MAX_HELD_OUT
 
     def _settle(self, sizes_hw: Sequence[tuple[int, int]]) -> None:
         """Choose the geometry for images of some sizes."""
@@ -321,43 +317,6 @@ class Detector(ABC):
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
         detector._set_state(state, read["meta"])
         return detector
-
-
-@dataclasses.dataclass(frozen=True)
-class Stream:
-    """Some of the images, prepared in threads, few at a time; can be gone through more than once."""
-
-    images: Sequence[Image]
-    indices: Sequence[int]
-    prepare: Callable[[Image], Prepared]
-
-    def __iter__(self) -> Iterator[Prepared]:
-        return prefetch(lambda index: self.prepare(self.images[index]), self.indices)
-
-
-N_SIZES = 32  # images looked at for the aspect ratio
-MAX_HELD_OUT = 100  # enough for thresholds at a hundredth of false alarms
-
-
-def split_normals(n_images: int, val_fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Indices to fit on and to hold out, both ascending.
-
-    At least one image and at most 100 are held out, and at least two are left to fit on; of two images none
-    is held out.
-
-    Raises:
-        ValueError: fewer than two images.
-
-    >>> [len(part) for part in split_normals(25, 0.1, seed=0)]
-    [23, 2]
-    >>> split_normals(2, 0.1, seed=0)
-    ([0, 1], [])
-    """
-    if n_images < 2:
-        raise ValueError(f"Expected at least 2 normal images to fit on, found {n_images}. Add normal images.")
-    n_held_out = min(max(1, round(val_fraction * n_images)), n_images - 2, MAX_HELD_OUT)
-    order = np.random.default_rng(seed).permutation(n_images).tolist()
-    return sorted(order[n_held_out:]), sorted(order[:n_held_out])
 
 
 def _versions() -> dict[str, str]:

@@ -21,11 +21,13 @@ NOT_DETECTORS = {
     "loop",
     "maps",
     "memory",
+    "normals",
     "prefetch",
     "records",
     "reductions",
     "saving",
     "threads",
+    "wrapping",
 }
 
 
