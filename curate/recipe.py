@@ -50,6 +50,7 @@ class Recipe:
     split_group: str = "part_id"
     fractions: dict[str, float] = field(default_factory=dict)
     detectors: list[dict[str, Any]] = field(default_factory=lambda: [dict(DEFAULT_DETECTOR)])
+    learning: dict[str, Any] = field(default_factory=dict)  # fields of score_training.Choice
     threshold_rule: str = "f1_max"
     threshold_detector: str | None = None
     exports: list[Export] = field(default_factory=lambda: [Export()])
@@ -119,7 +120,7 @@ def _unknown_parts(content: dict[str, Any]) -> list[str]:
     lines += unknown("threshold rule", table("threshold").get("rule", "f1_max"), THRESHOLDS)
     detectors = [row.get("name") for row in tables("detectors")]
     for name in detectors:
-        lines += unknown("detector", name, DETECTORS)
+        lines += unknown("detector", name, [*DETECTORS, *filter(_is_wrapped, [name])])
     lines += [
         f'the detector "{name}" is there twice' for name, n in Counter(map(str, detectors)).items() if n > 1
     ]
@@ -129,6 +130,19 @@ def _unknown_parts(content: dict[str, Any]) -> list[str]:
             f'threshold.detector "{chosen}" is not among the detectors {", ".join(map(str, detectors))}'
         )
     return lines
+
+
+def _is_wrapped(name: Any) -> bool:
+    """Whether this names a detector inside of another, such as tiled:padim; told only by loading it."""
+    if not isinstance(name, str) or ":" not in name:
+        return False
+    from detectors import detector_class
+
+    try:
+        detector_class(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _bad_fractions(content: dict[str, Any]) -> list[str]:
@@ -168,6 +182,7 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
         split_group=split.get("group", "part_id"),
         fractions=split.get("fractions", {}),
         detectors=content.get("detectors", [dict(DEFAULT_DETECTOR)]),
+        learning=_learning(content.get("score", {})),
         threshold_rule=threshold.get("rule", "f1_max"),
         threshold_detector=threshold.get("detector"),
         exports=[
@@ -175,6 +190,12 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
             for e in content.get("exports", [{}])
         ],
     )
+
+
+def _learning(score: dict[str, Any]) -> dict[str, Any]:
+    """The table `score`, by the names that the step has for it."""
+    names = {"fit_unknown": "fit_unknown", "with_anomalies": "n_anomalies", "robust": "robust"}
+    return {name: score[key] for key, name in names.items() if key in score}
 
 
 def _options(options: dict[str, Any], source: Path, folder: Path) -> dict[str, Any]:

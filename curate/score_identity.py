@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate import __version__
 from curate.files import read_json
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
 
 
 def resolved(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def identity(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "detector": detector,
         "settings": asdict(made.config),
         "weights": fingerprint_of(made.config.backbone, made.config.weights),
-        **_code(type(made).version),
+        **_code(type(made)),
     }
 
 
@@ -52,12 +55,25 @@ def of_state(state: Path) -> dict[str, Any]:
         ValueError: its runtime is not installed here.
     """
     import detectors
-    from detectors.backbones.runtimes import resolve_runtime
 
     saved = read_json(state / "config.json")
-    version = detectors.detector_class(saved["detector"]).version
-    return {"runtime": resolve_runtime(saved["runtime"], saved["device"]), **_code(version)}
+    runtime = _runtime(saved, read_json(state / "meta.json").get("runtime"))
+    return {"runtime": runtime, **_code(detectors.detector_class(saved["detector"]))}
 
 
-def _code(version: int) -> dict[str, Any]:
-    return {"curate": __version__, "detector_version": version}
+def _runtime(saved: Mapping[str, Any], recorded: str | None) -> str:
+    """The runtime that a saved detector is loaded with: that of its fit, where it is installed."""
+    from detectors.backbones.runtimes import resolve_runtime
+
+    if recorded and saved["runtime"] == "auto":
+        try:
+            return resolve_runtime(recorded, saved["device"])
+        except ValueError:
+            pass
+    return resolve_runtime(saved["runtime"], saved["device"])
+
+
+def _code(found: "type[Detector]") -> dict[str, Any]:
+    inner = getattr(found, "inner_class", None)  # of a wrapper such as "tiled:padim"
+    versions = {"inner_version": inner.version} if inner is not None else {}
+    return {"curate": __version__, "detector_version": found.version, **versions}

@@ -1,14 +1,18 @@
-"""From image files to a fitted detector for each category, and to a score and anomaly map for each image."""
+"""Scores and anomaly maps of images by fitted detectors, several of them side by side.
+
+Images are gone through in chunks: each is decoded once for all detectors that still lack it, and what two of
+them take from the same backbone is computed once.
+"""
 
 import hashlib
-import itertools
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,184 +20,100 @@ import pandas as pd
 from curate import tables
 from curate.anomaly_maps import encode_display, encode_raw
 from curate.errors import CurateError, DataFault, Missing, listed
-from curate.files import fingerprint, read_json, sha256_file, write_json, writing
-from curate.images import Array, read_image
-from curate.score_identity import identity, of_state, resolved
+from curate.files import fingerprint, read_json, sha256_file, write_json
+from curate.images import Array
+from curate.progress import Advance
+from curate.score_fit import category_folder, fit_detector
+from curate.score_identity import of_state
+from curate.score_images import Pixels, Row, by_category, chunks, shared_features, to_uint8
 from curate.score_journal import JOURNAL, Journal, Line, Written, sweep_maps
-from curate.score_report import STATE_FILES, display_range, note_fit, predictions_table, report
+from curate.score_report import STATE_FILES, display_range, predictions_table, report
 
 if TYPE_CHECKING:
     from detectors.base import Detector, Prediction
-    from detectors.loop import Progress
 
-__all__ = ["category_folder", "display_range", "fit_detector", "score_table", "sweep_maps", "to_uint8"]
+__all__ = [
+    "category_folder", "display_range", "fit_detector", "score_table", "score_tables", "sweep_maps",
+    "to_uint8",
+]  # fmt: skip
 
-Row = dict[str, Any]
-Advance = Callable[[int], None]
-BATCH = 16  # images for each journal entry
-MAPS_AHEAD = 4  # maps being encoded and written at the same time
+BATCH = 16  # most images of a chunk, and of a journal entry
+WRITERS = 2  # threads that encode and write maps
+STATES_SHARE = 3  # detectors of a category are loaded together up to a third of the free memory
 FORMAT = 1  # of the stored maps; a new number scores everything again
-
-
-def fit_detector(
-    train: pd.DataFrame,
-    detector: str,
-    config: Mapping[str, Any],
-    folder: Path,
-    *,
-    cache: Path | None = None,
-    progress: Advance | None = None,
-) -> None:
-    """Fit and calibrate one detector for each category, into folder/state/<category>.
-
-    A category whose detector was fitted on the same images with the same settings, code, runtime and backbone
-    weights is not fitted again.
-
-    Args:
-        train: sample table rows to fit on: normal images of the training part.
-        detector: key of detectors.DETECTORS.
-        config: "profile" and fields of the detector's config.
-        folder: of the detector in the workspace.
-        cache: where exported backbones are kept between runs.
-        progress: called with the number of images just finished.
-
-    Raises:
-        ValueError: unknown detector, or unknown or unsuitable setting.
-        DataFault: a category has fewer than two normal training images, or gets scores that are not finite.
-        Unreadable: an image cannot be read.
-    """
-    import detectors
-
-    categories = _by_category(train)
-    few = [f"{name}: {len(rows)}" for name, rows in categories.items() if len(rows) < 2]
-    if few or not categories:
-        raise DataFault(
-            f"DataFault: {detector} needs at least 2 normal training images in each category; found\n"
-            f"{listed(few or ['no normal training image at all'])}\nAdd normal images, or change the split."
-        )
-    state = folder / "state"
-    options, made_by = resolved(detector, config), identity(detector, config)
-    for category, rows in categories.items():
-        key = fingerprint([made_by, [(row["sample_id"], row["sha256"]) for row in rows]])
-        target = state / category_folder(category)
-        if _fitted_on(target) == key:
-            _tell(progress, len(rows))
-            continue
-        fitting = detectors.create(detector, cache_folder=cache, **options)
-        fitting.fit(_Images(rows), progress=_increments(progress, len(rows)))
-        _check_calibration(category, asdict(fitting.calibration))
-        note_fit(folder, category, asdict(fitting.report))
-        with writing(target):
-            fitting.save(target, inputs=key, category=category)
-        del fitting
-    wanted = {category_folder(category) for category in categories}
-    for left_over in state.iterdir():
-        if left_over.name in wanted:
-            continue
-        if left_over.is_dir() and not left_over.is_symlink():
-            shutil.rmtree(left_over)
-        else:
-            left_over.unlink()
 
 
 def score_table(
     table: pd.DataFrame, folder: Path, *, cache: Path | None = None, progress: Advance | None = None
 ) -> pd.DataFrame:
-    """Score every image with its category's detector and store the maps.
-
-    Writes raw/<sample_id>.png, display/<sample_id>-<hash>.png, predictions.parquet and report.json. Killed at
-    any instant and started again, it goes on after the last finished batch and ends with the same bytes
-    (except for report.json, which holds measured times). Maps of earlier runs stay until sweep_maps.
-
-    Args:
-        table: sample table rows, in any order.
-        folder: of the detector in the workspace, with the state that fit_detector made.
-        cache, progress: see fit_detector.
-
-    Returns:
-        The predictions, after data_schemas/prediction.json, sorted by sample_id.
-
-    Raises:
-        Missing: the detector is not fitted, or not for one of the categories, or with other weights.
-        DataFault: the detector gave an image a score or map that is not finite.
-        Unreadable: an image cannot be read; what was scored before is kept.
-        StorageFull: no space is left; what was scored before is kept.
-    """
-    states = {category: folder / "state" / category_folder(category) for category in _by_category(table)}
-    if absent := [category for category, state in states.items() if not (state / "meta.json").exists()]:
-        raise Missing(
-            f"Missing: no detector in {folder / 'state'} is fitted for {len(absent)} categories:\n"
-            f"{listed(absent)}\nFit one on normal training images of each category."
-        )
-    run = _Run.of(table, folder, states, cache)
-    order = [row["sample_id"] for rows in run.rows.values() for row in rows]
-    run.journal.lines = {key: line for key, line in run.journal.lines.items() if key in set(order)}
-    _tell(progress, len(run.journal.lines))
-    started, n_before = time.perf_counter(), len(run.journal.lines)
-    for category, state in states.items():
-        run.score(category, state, progress)
-    seconds, n_scored = time.perf_counter() - started, len(order) - n_before
-    run.journal.close(order)
-    detector = read_json(next(iter(states.values())) / "config.json")["detector"]
-    predictions = predictions_table(run.journal.lines.values(), detector)
-    tables.write(predictions, folder / "predictions.parquet")
-    write_json(
-        folder / "report.json", report(folder, states, run.runtimes, len(order), n_scored, seconds, run.range)
-    )
+    """Score every image with one detector; see score_tables."""
+    (predictions,) = score_tables(table, [folder], cache=cache, progress=progress)
     return predictions
 
 
-def category_folder(category: str) -> str:
-    """A folder name for a category, whatever characters it has.
+def score_tables(
+    table: pd.DataFrame,
+    folders: Sequence[Path],
+    *,
+    cache: Path | None = None,
+    progress: Advance | None = None,
+) -> list[pd.DataFrame]:
+    """Score every image with its category's detectors and store the maps.
 
-    >>> category_folder("shield film/top")
-    'shield film%2Ftop'
+    Writes into each folder raw/<sample_id>.png, display/<sample_id>-<hash>.png, predictions.parquet and
+    report.json. Killed at any instant and started again, it goes on with the images that a detector lacks
+    and ends with the same bytes (except for report.json, which holds measured times). Maps of earlier runs
+    stay until sweep_maps.
+
+    Args:
+        table: sample table rows, in any order.
+        folders: of detectors in the workspace, each with the state that fit_detector made.
+        cache: where exported backbones are kept between runs.
+        progress: called with the number of maps just finished, of all detectors.
+
+    Returns:
+        The predictions of each detector, after data_schemas/prediction.json, sorted by sample_id.
+
+    Raises:
+        Missing: a detector is not fitted, or not for one of the categories, or with other weights.
+        DataFault: a detector gave an image a score or map that is not finite.
+        Unreadable: an image cannot be read; what was scored before is kept.
+        StorageFull: no space is left; what was scored before is kept.
     """
-    return quote(category, safe=" ").replace(".", "%2E")
-
-
-def to_uint8(image: Array) -> Array:
-    """8 bits of a channel: 16-bit values are divided by 257, so that 0 to 65535 becomes 0 to 255.
-
-    The full range of 16 bits is assumed: 12-bit data in a 16-bit file (0 to 4095) ends up dark, in 0 to 16.
-    """
-    if image.dtype == np.uint8:
-        return image
-    eight: Array = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return eight
-
-
-class _Images(Sequence[Array]):
-    """Images of rows, decoded when asked for; safe to use from several threads."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Array:  # type: ignore[override]
-        return _image(self.rows[index])
-
-
-def _image(row: Row) -> Array:
-    return to_uint8(read_image(Path(row["filepath"])))
+    rows = by_category(table)
+    runs = [_Run.of(rows, folder, cache) for folder in folders]
+    if progress and (n_known := sum(len(run.journal.lines) for run in runs)):
+        progress(n_known)
+    for category in rows:
+        waiting = [run for run in runs if run.lacking(rows[category])]
+        for together in _that_fit(waiting, category):
+            _score(category, rows[category], together, progress)
+    return [run.close() for run in runs]
 
 
 @dataclass
 class _Run:
-    """One scoring run: what is to be scored, and what already is."""
+    """Scoring by one detector: what is to be scored, and what already is."""
 
     folder: Path
-    rows: dict[str, list[Row]]
+    states: dict[str, Path]  # by category
+    order: list[str]  # sample ids
     range: tuple[float, float] | None  # of the display maps
     journal: Journal
     cache: Path | None
     runtimes: dict[str, str]  # category -> runtime that its images are scored with
+    seconds: float = 0.0
+    n_scored: int = 0
+    beside: set[str] = field(default_factory=set)  # detectors that worked on the same images
 
     @classmethod
-    def of(cls, table: pd.DataFrame, folder: Path, states: Mapping[str, Path], cache: Path | None) -> "_Run":
-        rows = _by_category(table)
+    def of(cls, rows: Mapping[str, Sequence[Row]], folder: Path, cache: Path | None) -> "_Run":
+        states = {category: folder / "state" / category_folder(category) for category in rows}
+        if absent := [category for category, state in states.items() if not (state / "meta.json").exists()]:
+            raise Missing(
+                f"Missing: no detector in {folder / 'state'} is fitted for {len(absent)} categories:\n"
+                f"{listed(absent)}\nFit one on normal training images of each category."
+            )
         digests = [sha256_file(state / name) for state in states.values() for name in STATE_FILES]
         images = [
             (row["sample_id"], row["sha256"], row["category"]) for part in rows.values() for row in part
@@ -204,37 +124,38 @@ class _Run:
             {"format": FORMAT, "states": digests, "images": images, "range": shown, "made_by": made_by}
         )
         runtimes = {category: each["runtime"] for category, each in made_by.items()}
-        return cls(folder, rows, shown, Journal(folder / JOURNAL, key), cache, runtimes)
+        journal, order = Journal(folder / JOURNAL, key), [sample_id for sample_id, *_ in images]
+        wanted = set(order)
+        journal.lines = {name: line for name, line in journal.lines.items() if name in wanted}
+        return cls(folder, states, order, shown, journal, cache, runtimes)
 
-    def score(self, category: str, state: Path, progress: Advance | None) -> None:
-        """Score the images of one category that are not in the journal yet."""
-        left = [row for row in self.rows[category] if row["sample_id"] not in self.journal.lines]
-        if not left:
-            return
-        from detectors.prefetch import prefetch
+    @property
+    def name(self) -> str:
+        """Of the detector."""
+        name: str = read_json(next(iter(self.states.values())) / "config.json")["detector"]
+        return name
 
-        detector = self._load(category, state)
-        prepared = prefetch(lambda row: detector.prepare(_image(row)), left)
-        answers = zip(left, detector.predict_prepared(prepared), strict=True)
-        lines = prefetch(lambda pair: self._store(*pair), answers, n_ahead=MAPS_AHEAD)
-        while batch := list(itertools.islice(lines, BATCH)):
-            self.journal.append(batch)
-            _tell(progress, len(batch))
+    def lacking(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that are not in the journal yet."""
+        return [row for row in rows if row["sample_id"] not in self.journal.lines]
 
-    def _load(self, category: str, state: Path) -> "Detector":
+    def load(self, category: str) -> "Detector":
+        """The category's detector."""
         import detectors
         from detectors.backbones.weights import OtherWeights
 
+        state = self.states[category]
         device = read_json(state / "config.json")["device"]
         try:
-            return detectors.load(state, device, cache_folder=self.cache, runtime=self.runtimes[category])
+            return detectors.load(state, device, cache_folder=self.cache)
         except OtherWeights as error:
             raise Missing(
                 f"Missing: the backbone weights that the detector of {category} was fitted with. {error} "
                 "Run curate score again: it fits the detector to the weights that are there now."
             ) from error
 
-    def _store(self, row: Row, prediction: "Prediction") -> Line:
+    def store(self, row: Row, prediction: "Prediction") -> Line:
+        """Write the maps of one image."""
         sample_id = row["sample_id"]
         _check_finite(row, prediction)
         if prediction.map is None or self.range is None:
@@ -244,14 +165,114 @@ class _Run:
         name = f"display/{sample_id}-{hashlib.sha256(shown).hexdigest()[:8]}.png"
         return Line(sample_id, prediction.score, raw, Written.write(self.folder, name, shown))
 
-
-def _check_calibration(category: str, calibration: Row) -> None:
-    numbers = [*calibration["scores"], calibration["pixel_low"] or 0.0, calibration["pixel_top"] or 0.0]
-    if not np.isfinite(numbers).all():
-        raise DataFault(
-            f"DataFault: the detector of {category} gave normal training images scores or anomaly maps with "
-            "NaN or infinity in them. Look at these images, or choose other settings of the detector."
+    def close(self) -> pd.DataFrame:
+        """Write what a finished run leaves."""
+        self.journal.close(self.order)
+        predictions = predictions_table(self.journal.lines.values(), self.name)
+        tables.write(predictions, self.folder / "predictions.parquet")
+        facts = report(
+            self.folder, self.states, self.runtimes, len(self.order), self.n_scored, self.seconds, self.range
         )
+        if self.n_scored:
+            facts["scored_beside"] = sorted(self.beside)
+        write_json(self.folder / "report.json", facts)
+        return predictions
+
+
+def _that_fit(runs: Sequence[_Run], category: str) -> Iterator[list[_Run]]:
+    """The detectors of a category, as many at a time as may be in memory together."""
+    from detectors.memory import available_bytes
+
+    free = available_bytes()
+    together: list[_Run] = []
+    n_bytes = 0
+    for run in runs:
+        size = (run.states[category] / "state.pt").stat().st_size
+        if together and free is not None and n_bytes + size > free // STATES_SHARE:
+            yield together
+            together, n_bytes = [], 0
+        together.append(run)
+        n_bytes += size
+    if together:
+        yield together
+
+
+def _score(category: str, rows: Sequence[Row], runs: Sequence[_Run], progress: Advance | None) -> None:
+    """Score the images of one category that are not in the journals yet."""
+    from detectors.prefetch import prefetch
+
+    left = [row for row in rows if any(row["sample_id"] not in run.journal.lines for run in runs)]
+    loaded = [(run, run.load(category)) for run in runs]
+    for run, _ in loaded:
+        run.beside |= {other.name for other in runs} - {run.name}
+    with _storing(progress) as store:
+        mark = time.perf_counter()
+        for chunk, images in prefetch(_decoded, chunks(left, BATCH), n_workers=1, n_ahead=2):
+            shared = (time.perf_counter() - mark) / len(runs)
+            with shared_features(len(runs) > 1):  # of this chunk only: what came first would stay
+                for run, detector in loaded:
+                    mark = time.perf_counter()
+                    mine = run.lacking(chunk)
+                    prepared = prefetch(detector.prepare, [images[row["sample_id"]] for row in mine])
+                    store.put(run, zip(mine, detector.predict_prepared(prepared), strict=True))
+                    run.seconds += shared + time.perf_counter() - mark
+            mark = time.perf_counter()
+
+
+def _decoded(chunk: Sequence[Row]) -> tuple[Sequence[Row], dict[str, Array]]:
+    from detectors.prefetch import prefetch
+
+    images = prefetch(Pixels(), chunk)
+    return chunk, {row["sample_id"]: _frozen(image) for row, image in zip(chunk, images, strict=True)}
+
+
+def _frozen(image: Array) -> Array:
+    """The same image, which no detector can alter for the next one."""
+    image.flags.writeable = False
+    return image
+
+
+class _Store:
+    """Encodes and writes maps in threads while the next ones are computed; then notes them in the journal."""
+
+    def __init__(self, pool: ThreadPoolExecutor, progress: Advance | None) -> None:
+        self.pool, self.progress = pool, progress
+        self.pending: deque[tuple[_Run, list[Future[Line]]]] = deque()
+
+    def put(self, run: _Run, answers: "Iterator[tuple[Row, Prediction]]") -> None:
+        """Store one detector's answers for a chunk; waits for those of the chunk before."""
+        futures = [self.pool.submit(run.store, row, prediction) for row, prediction in answers]
+        if futures:
+            self.pending.append((run, futures))
+        while len(self.pending) > 1:
+            self.finish_one()
+
+    def finish_one(self) -> None:
+        """Wait for the maps of the oldest chunk and note them."""
+        run, futures = self.pending.popleft()
+        run.journal.append([future.result() for future in futures])
+        run.n_scored += len(futures)
+        if self.progress:
+            self.progress(len(futures))
+
+
+@contextmanager
+def _storing(progress: Advance | None) -> Iterator[_Store]:
+    """A store whose maps are all noted when the block ends, also by an error."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        store = _Store(pool, progress)
+        try:
+            yield store
+        except Exception:
+            with suppress(CurateError, OSError):
+                while store.pending:
+                    store.finish_one()
+            raise
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        while store.pending:
+            store.finish_one()
 
 
 def _check_finite(row: Row, prediction: "Prediction") -> None:
@@ -261,37 +282,3 @@ def _check_finite(row: Row, prediction: "Prediction") -> None:
         f"DataFault: the detector gave {row['filepath']} a score or anomaly map with NaN or infinity in it. "
         "What was scored before is kept. Look at the image, or choose other settings of the detector."
     )
-
-
-def _by_category(table: pd.DataFrame) -> dict[str, list[Row]]:
-    """Rows of each category, both sorted."""
-    found: dict[str, list[Row]] = {}
-    columns = ["sample_id", "sha256", "filepath", "category"]
-    for row in sorted(tables.to_rows(table[columns]), key=lambda row: (row["category"], row["sample_id"])):
-        found.setdefault(row["category"], []).append(row)
-    return found
-
-
-def _fitted_on(state: Path) -> str | None:
-    try:
-        inputs: str | None = read_json(state / "meta.json").get("inputs")
-    except CurateError:
-        return None
-    return inputs
-
-
-def _tell(progress: Advance | None, n: int) -> None:
-    if progress and n:
-        progress(n)
-
-
-def _increments(progress: Advance | None, n_images: int) -> "Callable[[Progress], None]":
-    """Tell each image once: where none can be held out, the detector calibrates on those it was fitted on."""
-    told: dict[str, int] = {}
-
-    def advance(event: "Progress") -> None:
-        before = min(n_images, sum(told.values()))
-        told[event.stage] = event.step
-        _tell(progress, min(n_images, sum(told.values())) - before)
-
-    return advance

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from curate.errors import AlreadyExists, CurateError, Missing
 
@@ -105,7 +106,16 @@ class DatasetPaths:
 
     def detector(self, name: str) -> Path:
         """State, predictions and maps of one detector."""
-        return self.root / "detectors" / name
+        return self.root / "detectors" / file_name(name)
+
+    def detectors(self) -> list[str]:
+        """Names of the detectors that have predictions, sorted."""
+        found = self.root.glob("detectors/*/predictions.parquet")
+        return sorted(unquote(path.parent.name) for path in found)
+
+    def score_step(self, detector: str) -> str:
+        """Name of the step that fits one detector and scores every image."""
+        return f"score-{file_name(detector)}"
 
 
 @dataclass(frozen=True)
@@ -193,6 +203,15 @@ class Workspace:
     def names(self) -> list[str]:
         """Names of the datasets that were ingested."""
         return sorted(p.parent.name for p in self.home.glob("datasets/*/samples.parquet"))
+
+
+def file_name(name: str) -> str:
+    """A file or folder name for a detector's name, which may have a colon.
+
+    >>> file_name("tiled:padim")
+    'tiled%3Apadim'
+    """
+    return quote(name, safe="")
 
 
 def _address(name: str) -> str:

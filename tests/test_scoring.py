@@ -15,6 +15,7 @@ import detectors
 from curate import tables
 from curate.anomaly_maps import read_raw
 from curate.errors import DataFault, Missing, Unreadable
+from curate.progress import Stage
 from curate.schema import check_table
 from curate.scoring import (
     category_folder,
@@ -66,6 +67,11 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in ("report.json", "fits.json")
     }
+
+
+def last(told: list[Stage]) -> dict[str, tuple[int, int]]:
+    """Step and total of each stage at its end."""
+    return {event.stage: (event.step, event.total) for event in told}
 
 
 @pytest.fixture
@@ -239,16 +245,18 @@ def test_report_states_what_it_cost(table, folder):
 
 def test_progress_counts_every_image_once_where_none_can_be_held_out(tmp_path):
     table = make_table(tmp_path, n=2, n_bad=0)
-    fitted: list[int] = []
-    fit_detector(table, "padim", TINY, tmp_path / "padim", progress=fitted.append)
-    assert sum(fitted) == 2
+    told: list[Stage] = []
+    fit_detector(table, "padim", TINY, tmp_path / "padim", progress=told.append)
+    assert last(told) == {"fit": (2, 2), "calibrate": (2, 2)}
 
 
 def test_progress_counts_every_image(table, tmp_path):
-    fitted, scored = [], []
-    fit_detector(normals(table), "padim", TINY, tmp_path / "padim", progress=fitted.append)
+    told: list[Stage] = []
+    scored: list[int] = []
+    fit_detector(normals(table), "padim", TINY, tmp_path / "padim", progress=told.append)
     score_table(table, tmp_path / "padim", progress=scored.append)
-    assert (sum(fitted), sum(scored)) == (10, 13)
+    assert {event.title for event in told} == {"padim"}
+    assert (last(told), sum(scored)) == ({"fit": (9, 9), "calibrate": (1, 1)}, 13)
 
 
 def test_a_category_with_one_normal_image_is_reported(tmp_path):

@@ -53,8 +53,7 @@ def lines(content: dict[str, Any]) -> str:
     out.append(f"checks: {counts}")
     out += _counted(checked["findings"])
     out += ["", split.lines(content["split"]), ""]
-    for scored in content["score"]:
-        out += [f"{scored['detector']}: {scored['n_scored']} images", score.cost(scored["report"])]
+    out += [f"{content['score'][0]['n_scored']} images scored", *score.lines(content["score"])]
     out += ["", threshold.lines(content["threshold"]), ""]
     for written in content["exports"]:
         out += [export.lines(written), *_verified(written)]

@@ -9,6 +9,7 @@ from curate.errors import CurateError, listed
 from curate.faults import SEVERITIES
 from curate.files import sha256_file
 from curate.recipe import Recipe
+from curate.score_training import Choice
 from curate.splits import Fractions
 from curate.steps import check, export, ingest, picture, score, sources, split, sync, threshold
 from curate.steps import verify as verifying
@@ -50,10 +51,11 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
     checked = clock("check", check.run, context, recipe.checks)
     clock("page", sync.everything, context)
     _stop_if_bad(context, checked, recipe.stop_on, limits)
-    scored = []
-    for settings in recipe.detectors:
-        config = {key: value for key, value in settings.items() if key != "name"}
-        scored.append(clock("score", score.run, context, settings["name"], config, recipe.seed))
+    wanted = {
+        settings["name"]: {key: value for key, value in settings.items() if key != "name"}
+        for settings in recipe.detectors
+    }
+    scored = clock("score", score.run_all, context, wanted, recipe.seed, Choice(**recipe.learning))
     chosen = recipe.threshold_detector or recipe.detectors[0]["name"]
     cut = clock("threshold", threshold.run, context, chosen, recipe.threshold_rule)
     clock("page", sync.everything, context)
@@ -132,6 +134,7 @@ class _Clock:
         result = work(*arguments)
         spent = time.monotonic() - begun
         self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 2)
-        fresh = result.get("fresh", True) if isinstance(result, dict) else True
+        results = result if isinstance(result, list) else [result]
+        fresh = any(each.get("fresh", True) if isinstance(each, dict) else True for each in results)
         self.context.say(f"{name:<10} {'done' if fresh else 'kept'}  {spent:6.1f} s")
         return result

@@ -31,6 +31,8 @@ def with_split(context: Context) -> pd.DataFrame:
 def with_scores(context: Context, detector: str) -> pd.DataFrame:
     """Sample table with assigned_split, and with anomaly_score and raw_map of one detector.
 
+    Calibration images that the detector learned from, or that show the same parts, count as "train" here.
+
     Raises:
         Missing: a step that has to come before has not run since the images or the split changed; says which.
     """
@@ -40,14 +42,23 @@ def with_scores(context: Context, detector: str) -> pd.DataFrame:
     again = f"Run: curate score {paths.name} --detector {detector}"
     if not predictions.exists():
         raise Missing(f'Missing: dataset "{paths.name}" has no scores of {detector}. {again}')
-    made_of = recorded(paths, f"score-{detector}")["inputs"]
+    made_of = recorded(paths, paths.score_step(detector))["inputs"]
     for what, path in (("images", paths.samples), ("split", paths.split)):
         if made_of.get(what) != digest(path):
             raise Missing(
                 f'Missing: the {what} of dataset "{paths.name}" changed since {detector} scored it. {again}'
             )
     scores = tables.read(predictions)[["sample_id", "anomaly_score", "raw_map"]]
-    return samples.merge(scores, on="sample_id")
+    merged = samples.merge(scores, on="sample_id")
+    merged.loc[merged["sample_id"].isin(set_aside(context, detector)), "assigned_split"] = "train"
+    return merged
+
+
+def set_aside(context: Context, detector: str) -> list[str]:
+    """Sample ids of calibration images that are no evidence for a detector: it learned from their parts."""
+    result = recorded(context.paths, context.paths.score_step(detector))["result"]
+    found: list[str] = result.get("report", {}).get("training", {}).get("set_aside", [])
+    return found
 
 
 def masks_digest(context: Context) -> str:

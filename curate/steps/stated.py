@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import unquote
 
 from curate.steps import sources
 from curate.steps.record import Context, digest, recorded
@@ -23,7 +24,9 @@ def settings(context: Context) -> dict[str, Any]:
     for record in sorted(paths.steps.glob("score-*.json")):
         made_of = _of_this_split(context, record.stem)
         if made_of:
-            detectors.append({**made_of.get("config", {}), "name": record.stem.removeprefix("score-")})
+            detectors.append(
+                {**made_of.get("config", {}), "name": unquote(record.stem.removeprefix("score-"))}
+            )
     return {
         "name": paths.name,
         "sources": [_source(context, name) for name in sources.present(paths)],

@@ -97,11 +97,11 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
         )
     if as_made(paths, "check", paths.quality):
         parts["quality"] = (fingerprint([samples, digest(paths.quality)]), lambda: _quality(context))
-    for folder in sorted(paths.detector("x").parent.glob("*/predictions.parquet")):
-        name = folder.parent.name
-        if as_made(paths, f"score-{name}", folder):
-            current = _made_of_these(context, f"score-{name}", "images")
-            held = fingerprint([samples, digest(folder)])
+    for name in paths.detectors():
+        step, predictions = paths.score_step(name), paths.detector(name) / "predictions.parquet"
+        if as_made(paths, step, predictions):
+            current = _made_of_these(context, step, "images")
+            held = fingerprint([samples, digest(predictions)])
             parts[f"detector {name}"] = (held, _storing(context, name)) if current else _outdated(held)
     if as_made(paths, "threshold", paths.threshold) and _fits_its_scores(context, parts):
         checksums = {name: part[0] for name, part in parts.items()}

@@ -10,7 +10,7 @@ from curate.files import write_json
 from curate.metrics import METRICS
 from curate.registry import lookup
 from curate.steps import labels
-from curate.steps.joined import masks_digest, with_scores
+from curate.steps.joined import masks_digest, set_aside, with_scores
 from curate.steps.record import Context, digest, once
 from curate.thresholds import THRESHOLDS
 
@@ -37,6 +37,7 @@ def run(context: Context, detector: str, rule: str = "f1_max") -> dict[str, Any]
         "samples": digest(paths.samples),
         "verdicts": labels.digest(context),
         "masks": masks_digest(context),
+        "set_aside": set_aside(context, detector),
     }
     merged = with_scores(context, detector)  # also refuses scores that are no longer those of the images
 
