@@ -52,7 +52,7 @@ def ours(job: dict[str, Any], runtime: str) -> dict[str, float]:
     from curate.scoring import fit_detector, score_table
 
     if runtime == "openvino":
-        from detectors.backbones.runtimes import import_openvino
+        from detectors.backbones.runners import import_openvino
 
         import_openvino()
     elif runtime == "onnxruntime":

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detectors.backbones.runners import Runner
+from detectors.backbones.runtimes import recorded_runtime
 from detectors.calibration import Calibration, calibrate
 from detectors.config import Config
 from detectors.geometry import Geometry, Image, Prepared, choose_hw
@@ -115,6 +117,13 @@ class Detector(ABC):
 
     # what all of them share
 
+    _runner: Runner | None = None  # of the backbone; set by detectors that have one
+
+    @property
+    def runtime(self) -> str | None:
+        """What runs the backbone: torch, onnxruntime or openvino; None before it ran, or without one."""
+        return None if self._runner is None else self._runner.runtime
+
     @property
     def geometry(self) -> Geometry:
         """How images come to the model's input; known once a fit has begun.
@@ -186,6 +195,7 @@ class Detector(ABC):
         if not held_out:
             answers = itertools.chain(answers, self.predict_prepared(self._stream(normals, train)))
         self.calibration_ = calibrate(self._counted(answers, len(used), loop), held_out=bool(held_out))
+        notes += getattr(self._runner, "notes", ())  # such as a runtime that disagrees with torch
         self.report_ = FitReport(
             self.n_normals_, len(used), time.monotonic() - loop.started, self.n_parameters(), loop.stopped,
             tuple(notes),
@@ -296,7 +306,7 @@ class Detector(ABC):
             folder: made by save.
             device: "cpu", or a torch device.
             cache_folder: where exported networks are kept.
-            runtime: instead of the saved one.
+            runtime: None takes the one that it was fitted with, or "auto" where that cannot be used here.
 
         Raises:
             FileNotFoundError: the folder holds no saved detector.
@@ -309,7 +319,10 @@ class Detector(ABC):
         }
         if (found := read["config"].pop("detector")) != cls.name:
             raise ValueError(f"Expected a saved {cls.name}, found a {found} in {folder}.")
-        changes = {"device": device} | ({"runtime": runtime} if runtime else {})
+        changes = {"device": device}
+        if runtime or "runtime" in read["meta"]:
+            precision = read["config"]["precision"]
+            changes["runtime"] = runtime or recorded_runtime(read["meta"]["runtime"], device, precision)
         detector = cls(cls.config_class(**read["config"] | changes), cache_folder=cache_folder)
         detector.calibration_ = Calibration.from_json(read["calibration"])
         detector.n_normals_ = read["meta"]["n_normals"]

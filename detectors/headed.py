@@ -106,7 +106,7 @@ class HeadedDetector(Detector):
         if self._runner is None:
             self._runner = make_runner(
                 self.backbone_, self.geometry.input_hw, self.config.runtime, self.config.n_threads,
-                self.cache_folder, self.config.device,
+                self.cache_folder, self.config.device, self.config.precision,
             )  # fmt: skip
         return self._runner
 
@@ -171,7 +171,7 @@ class HeadedDetector(Detector):
     def _meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = {"facts": self.facts_}
         if self.backbone_ is not None:
-            meta |= backbone_facts(self.backbone_, self.config)
+            meta |= backbone_facts(self.backbone_, self.config, self._runner)
         return meta
 
     def n_parameters(self) -> int:
@@ -192,14 +192,19 @@ class Scorer(nn.Module):
         return found
 
 
-def backbone_facts(backbone: Backbone, config: Config) -> dict[str, Any]:
-    """What meta.json says of a backbone."""
+def backbone_facts(backbone: Backbone, config: Config, runner: Runner | None = None) -> dict[str, Any]:
+    """What meta.json says of a backbone.
+
+    Args:
+        runner: what was used; None where nothing ran, as after loading.
+    """
+    wanted = config.runtime, config.device, config.precision
     return {
         "backbone": backbone.name,
         "backbone_weights": backbone.tag,
         "backbone_hash": backbone.hash(),
         "layers": list(backbone.layers),
-        "runtime": resolve_runtime(config.runtime, config.device),
+        "runtime": runner.runtime if runner else resolve_runtime(*wanted),
     }
 
 

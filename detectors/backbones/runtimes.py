@@ -1,67 +1,70 @@
-"""Runs a frozen backbone image by image: torch, onnxruntime or OpenVINO.
+"""Chooses what runs a frozen backbone, and keeps the runners that were made last.
 
-Every image is a batch of its own, so its features never depend on its neighbours.
+"auto" takes the first of openvino, onnxruntime, torch that is installed and agrees with torch on a probe.
+That order is the measured one, fastest first; it is fixed, so that equal inputs give equal results, whatever
+a clock would have said.
 """
 
-import hashlib
-import importlib.metadata
 import importlib.util
-import io
-import os
-import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import torch
-
+from detectors.backbones.agreement import TOLERANCE, difference
+from detectors.backbones.export import exported
 from detectors.backbones.nets import Backbone
+from detectors.backbones.runners import OnnxRuntime, OpenVino, Runner, Torch
+from detectors.backbones.sharing import SharingRunner
 from detectors.threads import n_cores
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
-EXPORT_VERSION = 1
-OPSET = 17
-Maps = list[np.ndarray]
-Take = Callable[[int, Maps], None]
+PREFERRED = {"f32": ("openvino", "onnxruntime", "torch"), "bf16": ("openvino", "torch")}
+N_KEPT = 4  # runners
 
 
-class Runner(Protocol):
-    """Computes features of several images."""
-
-    runtime: str
-
-    def run(self, images: Sequence[np.ndarray], take: Take) -> None:
-        """Call `take(index, maps)` once for each image, in any order, never two at a time.
-
-        Args:
-            images: (H, W, 3) uint8 each, at the input size that the runner was made for.
-            take: gets (C, h, w) float32 maps that are valid only during the call.
-        """
-
-
-def resolve_runtime(runtime: str, device: str = "cpu") -> str:
-    """The runtime that "auto" stands for here: OpenVINO if installed, else onnxruntime, else torch.
+def resolve_runtime(runtime: str, device: str = "cpu", precision: str = "f32") -> str:
+    """The runtime that "auto" tries first here; make_runner may find that it disagrees with torch.
 
     Raises:
-        ValueError: the name is unknown, the package is not installed, or it cannot use the device.
+        ValueError: the name is unknown, the package is not installed, or it cannot use the device or the
+            precision.
     """
+    return _candidates(runtime, device, precision)[0]
+
+
+def recorded_runtime(runtime: str, device: str, precision: str) -> str:
+    """The runtime that a detector was fitted with if it can be used here, else "auto"."""
+    try:
+        return resolve_runtime(runtime, device, precision)
+    except ValueError:
+        return "auto"
+
+
+def _candidates(runtime: str, device: str, precision: str) -> Sequence[str]:
     if runtime not in RUNTIMES:
         raise ValueError(f'Unknown runtime "{runtime}". Known: {", ".join(RUNTIMES)}.')
+    if precision not in PREFERRED:
+        raise ValueError(f'Unknown precision "{precision}". Known: {", ".join(PREFERRED)}.')
     if device != "cpu":
         if runtime not in ("auto", "torch"):
             raise ValueError(f"Runtime {runtime} runs on the CPU only; on {device} use torch or auto.")
-        return "torch"
-    installed = [name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name)]
+        return ("torch",)
     if runtime == "auto":
-        return installed[0] if installed else "torch"
-    if runtime != "torch" and runtime not in installed:
+        return [name for name in PREFERRED[precision] if _is_installed(name)]
+    if not _is_installed(runtime):
         raise ValueError(f"Runtime {runtime} is not installed. Run: pip install {runtime}; or use auto.")
-    return runtime
+    if runtime not in PREFERRED[precision]:
+        raise ValueError(
+            f"Runtime {runtime} cannot run in {precision}: its CPU kernels are f32. "
+            f"Use {', '.join(PREFERRED[precision])} or auto, or precision f32."
+        )
+    return (runtime,)
+
+
+def _is_installed(runtime: str) -> bool:
+    return runtime == "torch" or importlib.util.find_spec(runtime) is not None
 
 
 def make_runner(
@@ -71,32 +74,76 @@ def make_runner(
     n_threads: int = 0,
     cache_folder: Path | None = None,
     device: str = "cpu",
-) -> Runner:
+    precision: str = "f32",
+) -> SharingRunner:
     """A runner for one backbone and input height and width.
 
-    The runner made last is kept and given again when the same is asked for, since compiling takes time and
-    memory; it may be used from several threads.
+    The last N_KEPT runners are kept and given again when the same is asked for, since compiling takes time
+    and memory; they may be used from several threads. Inside share_features, they share what they compute.
 
     Args:
         backbone: network and weights.
         input_hw: pixels.
         runtime: one of RUNTIMES.
         n_threads: images that run at the same time; 0 is one for each core.
-        cache_folder: where exported networks are kept between runs; None exports anew.
+        cache_folder: where exported networks, and how far runtimes are from torch, are kept between runs;
+            None exports and compares anew.
         device: "cpu", or a torch device.
+        precision: "f32", or "bf16" for a faster backbone whose features are a few percent off.
+
+    Raises:
+        ValueError: see resolve_runtime.
     """
     n_threads = n_threads or n_cores()
-    chosen = resolve_runtime(runtime, device)
-    key = (backbone.name, backbone.layers, backbone.hash(), input_hw, chosen, n_threads, device)
+    candidates = tuple(_candidates(runtime, device, precision))
+    key = (
+        backbone.name,
+        backbone.layers,
+        backbone.hash(),
+        input_hw,
+        candidates,
+        n_threads,
+        device,
+        precision,
+    )
     with _KEEPING:
         if key not in _kept:
-            _kept.clear()
-            _kept[key] = _new_runner(backbone, input_hw, chosen, n_threads, cache_folder, device)
+            while len(_kept) >= N_KEPT:
+                _kept.popitem(last=False)
+            _kept[key] = _agreeing(backbone, input_hw, candidates, n_threads, cache_folder, device, precision)
+        _kept.move_to_end(key)
         return _kept[key]
 
 
 _KEEPING = threading.Lock()
-_kept: dict[Any, Runner] = {}
+_kept: OrderedDict[Any, SharingRunner] = OrderedDict()
+
+
+def _agreeing(
+    backbone: Backbone,
+    input_hw: tuple[int, int],
+    candidates: Sequence[str],
+    n_threads: int,
+    cache_folder: Path | None,
+    device: str,
+    precision: str,
+) -> SharingRunner:
+    """The first candidate that agrees with torch; the last one, or the only one, is not asked."""
+    notes: list[str] = []
+    for name in candidates:
+        runner = _new_runner(backbone, input_hw, name, n_threads, cache_folder, device, precision)
+        if name != candidates[-1]:
+            onnx = exported(backbone, input_hw, cache_folder) if cache_folder else None
+            found = difference(runner, precision, backbone, input_hw, onnx, cache_folder)
+            if not found <= TOLERANCE[precision]:  # so that NaN counts as a difference
+                notes.append(
+                    f"Runtime {name} was not used: its features differ from torch's by {found:.1e} of the "
+                    f"largest value, more than {TOLERANCE[precision]:.0e}. Install it again, or name another."
+                )
+                continue
+        break
+    key = (backbone.hash(), backbone.layers, input_hw, runner.runtime, precision, device)
+    return SharingRunner(runner, key, tuple(notes))
 
 
 def _new_runner(
@@ -106,138 +153,12 @@ def _new_runner(
     n_threads: int,
     cache_folder: Path | None,
     device: str,
+    precision: str,
 ) -> Runner:
     match runtime:
         case "openvino":
-            return _OpenVino(exported(backbone, input_hw, cache_folder), n_threads)
+            return OpenVino(exported(backbone, input_hw, cache_folder), n_threads, precision)
         case "onnxruntime":
-            return _OnnxRuntime(exported(backbone, input_hw, cache_folder), n_threads)
+            return OnnxRuntime(exported(backbone, input_hw, cache_folder), n_threads)
         case _:
-            return _Torch(backbone, device)
-
-
-class _Torch:
-    runtime = "torch"
-
-    def __init__(self, backbone: Backbone, device: str) -> None:
-        net: torch.nn.Module = backbone.net()
-        self.net = net.to(device=torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.device = torch.device(device)
-        self.busy = threading.Lock()
-
-    def run(self, images: Sequence[np.ndarray], take: Take) -> None:
-        with self.busy, torch.inference_mode():
-            for index, image in enumerate(images):
-                maps = self.net(torch.from_numpy(image)[None].to(self.device))
-                take(index, [each[0].contiguous().cpu().numpy() for each in maps])
-
-
-class _OnnxRuntime:
-    runtime = "onnxruntime"
-
-    def __init__(self, onnx: bytes, n_threads: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # one image per thread: no idle spinning, same sums on any machine
-        options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        self.name = self.session.get_inputs()[0].name
-        self.n_threads = n_threads
-        self.busy = threading.Lock()
-
-    def run(self, images: Sequence[np.ndarray], take: Take) -> None:
-        def features(image: np.ndarray) -> Any:
-            return self.session.run(None, {self.name: image[None]})
-
-        with self.busy, ThreadPoolExecutor(self.n_threads) as pool:
-            for index, maps in enumerate(pool.map(features, images)):
-                take(index, [each[0] for each in maps])
-
-
-def import_openvino() -> Any:
-    """Import OpenVINO without its telemetry.
-
-    Its import also imports its converter, which reports usage over the network and leaves an identity in
-    the home folder. Where openvino_telemetry cannot be imported, the converter uses its own empty stand-in.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
-class _OpenVino:
-    runtime = "openvino"
-
-    def __init__(self, onnx: bytes, n_threads: int) -> None:
-        openvino = import_openvino()
-        core = openvino.Core()
-        model = core.read_model(onnx)
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",  # the default rounds to bfloat16 on CPUs that have it
-            "NUM_STREAMS": str(n_threads),
-            "INFERENCE_NUM_THREADS": str(n_threads),
-        }
-        self.compiled = core.compile_model(model, "CPU", settings)
-        self.queue = openvino.AsyncInferQueue(self.compiled, n_threads)
-        self.busy = threading.Lock()
-
-    def run(self, images: Sequence[np.ndarray], take: Take) -> None:
-        failed: list[BaseException] = []
-
-        def done(request: Any, index: int) -> None:
-            try:
-                take(index, [tensor.data[0] for tensor in request.output_tensors])
-            except BaseException as error:  # a raise inside the callback would end the process
-                failed.append(error)
-
-        with self.busy:
-            self.queue.set_callback(done)
-            for index, image in enumerate(images):
-                self.queue.start_async({0: image[None]}, index)
-            self.queue.wait_all()
-        if failed:
-            raise failed[0]
-
-
-def exported(backbone: Backbone, input_hw: tuple[int, int], cache_folder: Path | None) -> bytes:
-    """The network as ONNX, from the cache or exported now (and then cached)."""
-    if cache_folder is None:
-        return _export(backbone, input_hw)
-    parts = (backbone.hash(), backbone.layers, input_hw, EXPORT_VERSION, OPSET, _versions())
-    key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-    path = cache_folder / f"{backbone.name}-{input_hw[0]}x{input_hw[1]}-{key}.onnx"
-    if path.is_file():
-        return path.read_bytes()
-    onnx = _export(backbone, input_hw)
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=cache_folder, prefix=f".{path.name}.{os.getpid()}-", suffix=".partial", delete=False
-    ) as file:
-        file.write(onnx)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-    return onnx
-
-
-def _versions() -> tuple[str, ...]:
-    return tuple(importlib.metadata.version(name) for name in ("torch", "torchvision"))
-
-
-def _export(backbone: Backbone, input_hw: tuple[int, int]) -> bytes:
-    buffer: Any = io.BytesIO()
-    example = torch.zeros((1, *input_hw, 3), dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # sizes become constants, which is what a fixed input size asks for
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)  # this exporter warns that it will go one day
-        names = list(backbone.layers)
-        torch.onnx.export(
-            backbone.net(), (example,), buffer, dynamo=False, opset_version=OPSET,
-            input_names=["pixels"], output_names=names,
-        )  # fmt: skip
-    content: bytes = buffer.getvalue()
-    return content
+            return Torch(backbone, n_threads, device, precision)

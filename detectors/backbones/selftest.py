@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from detectors.backbones.agreement import compare, probe
 from detectors.backbones.nets import BACKBONES, Backbone
 from detectors.backbones.runtimes import RUNTIMES, make_runner, resolve_runtime
 from detectors.backbones.weights import load_into
@@ -57,21 +58,14 @@ def name_coffee() -> tuple[str, float]:
 
 def compare_runtimes(names: Sequence[str] = RUNTIMES[1:]) -> dict[str, float]:
     """Largest difference of each installed runtime's features from torch's, relative to the largest value."""
-    noise = np.random.default_rng(0).integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    image_hw = (128, 96)
     backbone = Backbone("efficientnet_lite0", "packaged")
-    found: dict[str, list[np.ndarray]] = {}
+    reference = make_runner(backbone, image_hw, "torch")
+    found = {}
     for name in ("torch", *(each for each in names if each != "torch")):
         try:
             resolve_runtime(name)
         except ValueError:
             continue
-        runner = make_runner(backbone, (128, 96), name)
-        kept: list[np.ndarray] = []
-        runner.run([noise], lambda _, maps, kept=kept: kept.extend(each.copy() for each in maps))  # type: ignore[misc]
-        found[name] = kept
-    expected = found["torch"]
-    largest = max(float(np.abs(each).max()) for each in expected)
-    return {
-        name: max(float(np.abs(a - b).max()) for a, b in zip(maps, expected, strict=True)) / largest
-        for name, maps in found.items()
-    }
+        found[name] = compare(make_runner(backbone, image_hw, name), reference, probe(image_hw))
+    return found

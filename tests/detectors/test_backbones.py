@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from detectors.backbones import Backbone, compare_runtimes, make_runner, name_coffee, resolve_runtime
+from detectors.backbones.export import exported
 from detectors.backbones.lite0 import EfficientNetLite0
 from detectors.backbones.nets import estimate_batch_norm
-from detectors.backbones.runtimes import exported
 from detectors.backbones.weights import lite0_to_timm, locate
 from tests.helpers.places import REPOSITORY
 

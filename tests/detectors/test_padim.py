@@ -1,4 +1,9 @@
+import dataclasses
+import io
 import json
+import re
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -6,8 +11,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import detectors
+from detectors import memory
 from detectors.base import split_normals
-from detectors.padim import Padim, choose_channels
+from detectors.memory import TooLarge
+from detectors.blocks.merging import feature_shapes
+from detectors.padim import Padim, PadimConfig, choose_channels
 from tests.detectors import smoke_scene
 from tests.helpers.tiny import anomalous_image, normal_image
 
@@ -74,6 +82,90 @@ def test_map_equals_the_mahalanobis_distance_written_out(fitted, normals):
     np.testing.assert_allclose(maps(fitted, normals[:1])[0], expected, rtol=1e-4)
 
 
+def test_bilinear_merging_equals_torchs_interpolation(normals):
+    detector = tiny(merge="bilinear", runtime="torch", seed=3).fit(normals)
+    layers = detector.backbone_.net()(torch.from_numpy(detector.prepare(normals[0]).pixels)[None])
+    grid_hw = layers[0].shape[-2:]
+    wide = [torch.nn.functional.interpolate(each, grid_hw, mode="bilinear") for each in layers]
+    expected = torch.cat(wide, dim=1)[0, detector.channels_].flatten(1).T
+    _, features = next(detector._embedder().stream([detector.prepare(normals[0])], 1))
+    np.testing.assert_allclose(features[:, 0], expected, atol=1e-5)
+    assert not equal(maps(detector, normals[:1]), maps(tiny(seed=3).fit(normals), normals[:1]))
+
+
+def test_an_unknown_way_to_merge_is_refused():
+    with pytest.raises(ValueError, match='merge as one of nearest, bilinear, found "fold"'):
+        tiny(merge="fold")
+
+
+def test_paper_profile_is_the_papers():
+    config = PadimConfig.from_profile("paper")
+    assert (config.image_hw, config.crop_hw, config.n_channels) == ((256, 256), (224, 224), 550)
+    assert (config.backbone, config.epsilon, config.blur_sigma) == ("wide_resnet50_2", 0.01, 4.0)
+    shapes = feature_shapes("wide_resnet50_2", ("layer1", "layer2", "layer3"), (224, 224))
+    assert shapes == [(256, 56, 56), (512, 28, 28), (1024, 14, 14)]
+
+
+def test_resnet18_is_a_matter_of_options(normals):
+    detector = tiny(backbone="resnet18", image_hw=(64, 96), crop_hw=(48, 64), n_channels=30, runtime="torch")
+    detector.fit(normals[:6])
+    assert detector.gaussian_.mean.shape == (12 * 16, 30)
+    assert all(np.isfinite(each).all() for each in maps(detector, normals[:2]))
+
+
+@pytest.mark.parametrize("merge", ["nearest", "bilinear"])
+def test_the_exported_graph_gives_predicts_grid(normals, merge):
+    import onnxruntime
+
+    detector = tiny(merge=merge, runtime="torch").fit(normals)
+    image = anomalous_image(np.random.default_rng(1))[0]
+    pixels, buffer = torch.from_numpy(detector.prepare(image).pixels)[None], io.BytesIO()
+    scorer = detector.scorer()
+    assert not any(each.requires_grad for each in scorer.parameters())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(scorer, (pixels,), buffer, dynamo=False, opset_version=17)
+    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
+    grid = session.run(None, {session.get_inputs()[0].name: pixels.numpy()})[0]
+    assert grid.shape == (1, 12, 16)
+    _, features = next(detector._embedder().stream([detector.prepare(image)], 1))
+    expected = detector.gaussian_.distances(features.contiguous())[0].reshape(1, 12, 16)
+    np.testing.assert_allclose(grid, expected, rtol=1e-4)
+    np.testing.assert_allclose(scorer(pixels), expected, rtol=1e-4)
+    drawn = detector.geometry.to_image(grid[0], image.shape[:2], detector.map_blur_sigma)
+    np.testing.assert_allclose(drawn, maps(detector, [image])[0], rtol=1e-4)
+
+
+def test_a_fit_that_would_not_fit_is_refused_quickly_with_settings_that_do(normals, monkeypatch):
+    free = 300 << 20
+    monkeypatch.setattr(memory, "available_bytes", lambda: free)
+    seen, started = [], time.monotonic()
+    with pytest.raises(TooLarge, match="not with the images") as refusal:
+        detectors.create("padim", image_hw=(256, 256)).fit(normals, progress=seen.append)
+    assert time.monotonic() - started < 5
+    assert seen == []
+    message = str(refusal.value)
+    n_channels = int(re.search(r"Set n_channels to (\d+): 0\.\d GiB", message)[1])
+    side = int(re.search(r"Set image_hw to \((\d+), \d+\): 0\.\d GiB", message)[1])
+    assert "tiled:padim" in message
+    for options in ({"n_channels": n_channels, "image_hw": (256, 256)}, {"image_hw": (side, side)}):
+        detector = detectors.create("padim", **options)
+        detector._settle([(256, 256)])
+        assert detector.forecast(10).fit_bytes <= free
+    detectors.create("padim", image_hw=(64, 64), n_channels=20).fit(normals)
+
+
+def test_forecast_does_not_grow_with_the_images(fitted):
+    assert fitted.forecast(10) == fitted.forecast(100_000)
+
+
+def test_forecast_tells_the_size_of_the_state(fitted, tmp_path):
+    fitted.save(tmp_path / "saved")
+    told = fitted.forecast(12).state_bytes
+    backbone = sum(each.numel() * each.element_size() for each in fitted.backbone_.state.values())
+    assert (tmp_path / "saved" / "state.pt").stat().st_size - backbone == pytest.approx(told, rel=0.1)
+
+
 def test_score_is_the_maximum_of_the_map(fitted, normals):
     assert all(each.score == each.map.max() for each in fitted.predict(normals[:3]))
 
@@ -126,7 +218,7 @@ def test_loaded_detector_predicts_the_same_bits(fitted, normals, tmp_path):
     loaded = detectors.load(tmp_path / "saved")
     assert equal(maps(loaded, normals), maps(fitted, normals))
     assert loaded.calibration == fitted.calibration
-    assert loaded.config == fitted.config
+    assert loaded.config == dataclasses.replace(fitted.config, runtime=fitted.runtime)
     meta = json.loads((tmp_path / "saved" / "meta.json").read_text())
     assert meta["backbone_weights"] == "random"
     assert meta["note"] == "kept"
