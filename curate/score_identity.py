@@ -26,7 +26,7 @@ def resolved(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
     from detectors.backbones.runtimes import resolve_runtime
 
     asked = detectors.create(detector, **config).config
-    return {**config, "runtime": resolve_runtime(asked.runtime, asked.device)}
+    return {**config, "runtime": resolve_runtime(asked.runtime, asked.device, asked.precision)}
 
 
 def identity(detector: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,15 +62,15 @@ def of_state(state: Path) -> dict[str, Any]:
 
 
 def _runtime(saved: Mapping[str, Any], recorded: str | None) -> str:
-    """The runtime that a saved detector is loaded with: that of its fit, where it is installed."""
-    from detectors.backbones.runtimes import resolve_runtime
+    """The runtime that Detector.load chooses; methods without a backbone run in torch."""
+    from detectors.backbones.runtimes import recorded_runtime, resolve_runtime
+    from detectors.backbones.weights import NONE
 
-    if recorded and saved["runtime"] == "auto":
-        try:
-            return resolve_runtime(recorded, saved["device"])
-        except ValueError:
-            pass
-    return resolve_runtime(saved["runtime"], saved["device"])
+    if saved["backbone"] == NONE:
+        return "torch"
+    device, precision = saved["device"], saved["precision"]
+    chosen = recorded_runtime(recorded, device, precision) if recorded else saved["runtime"]
+    return resolve_runtime(chosen, device, precision)
 
 
 def _code(found: "type[Detector]") -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import detectors
 from curate import score_journal, scoring, tables
 from curate.errors import DataFault, Missing
 from curate.files import read_json
@@ -16,8 +17,8 @@ from curate.scoring import fit_detector, score_table
 from curate.steps import ingest, score, split
 from curate.steps.record import Context
 from curate.workspace import Workspace
-from detectors import padim
 from detectors.backbones.nets import BACKBONES
+from detectors.base import Prediction
 from detectors.padim import Padim
 from tests.helpers.tiny import write_mvtec
 
@@ -77,7 +78,7 @@ def test_another_version_of_the_detector_fits_and_scores_again(context, folder, 
 
     def doubled(self, *arguments):
         found = prediction(self, *arguments)
-        return padim.Prediction(2 * found.score, 2 * found.map)
+        return Prediction(2 * found.score, 2 * found.map)
 
     monkeypatch.setattr(Padim, "_prediction", doubled)
     assert score.run(context, "padim", TORCH)["fresh"]
@@ -133,10 +134,10 @@ def test_a_run_resumed_with_another_runtime_mixes_nothing(context, folder, tmp_p
 
 def test_the_device_that_was_asked_for_scores_too(context, folder, monkeypatch):
     made = []
-    make_runner = padim.make_runner
-    monkeypatch.setattr(padim, "make_runner", lambda *args: made.append(args[-1]) or make_runner(*args))
+    load = detectors.load
+    monkeypatch.setattr(detectors, "load", lambda *args, **more: made.append(load(*args, **more)) or made[-1])
     result = score.run(context, "padim", {**TINY, "device": "cpu:0"})
-    assert set(made) == {"cpu:0"}
+    assert [(each.config.device, each.runtime) for each in made] == [("cpu:0", "torch")]
     assert result["report"]["runtime"] == "torch"
 
 
@@ -192,7 +193,7 @@ def test_a_map_that_is_not_finite_is_a_fault_that_names_the_image(context, folde
     fit(context, folder)
     table = samples(context)
     monkeypatch.setattr(
-        Padim, "_prediction", lambda *_: padim.Prediction(1.0, np.full((48, 64), value, np.float32))
+        Padim, "_prediction", lambda *_: Prediction(1.0, np.full((48, 64), value, np.float32))
     )
     first = table.sort_values(["category", "sample_id"])["filepath"].iloc[0]
     with pytest.raises(DataFault, match=f"{first} a score or anomaly map with NaN or infinity"):
@@ -201,7 +202,7 @@ def test_a_map_that_is_not_finite_is_a_fault_that_names_the_image(context, folde
 
 def test_a_detector_that_gives_no_finite_calibration_is_a_fault(context, folder, monkeypatch):
     nothing = np.full((48, 64), np.nan, np.float32)
-    monkeypatch.setattr(Padim, "_prediction", lambda *_: padim.Prediction(float("nan"), nothing))
+    monkeypatch.setattr(Padim, "_prediction", lambda *_: Prediction(float("nan"), nothing))
     with pytest.raises(DataFault, match="detector of weave gave normal training images"):
         fit(context, folder)
 
