@@ -1,8 +1,9 @@
 """Patch-SVDD's encoder: patches of two sizes, the larger one seen as its four quadrants.
 
 Source: Yi, Yoon, "Patch SVDD: Patch-level SVDD for Anomaly Detection and Segmentation", ACCV 2020,
-arXiv:2006.16067; widths of the 32 pixel encoder as in the authors' published code, those of the smaller ones
-are ours.
+arXiv:2006.16067; widths of the 32 pixel encoder as in the authors' published code. Those of the smaller ones
+are ours, and so are the initial weights: He's, without biases. With torch's own the embeddings of all patches
+begin almost equal, and hundreds of steps go by before anything is learned.
 """
 
 import itertools
@@ -10,7 +11,7 @@ import itertools
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detectors.blocks.patches import DIRECTIONS
+from detectors.blocks.patches import DIRECTIONS, grid_hw
 
 SLOPE = 0.1  # of the leaky rectifiers
 WIDTHS = {8: (32,), 16: (32, 64, 64), 32: (32, 64, 128, 128, 64, 32, 32)}  # by the small patch's side
@@ -38,6 +39,9 @@ class HierarchicalEncoder(nn.Module):
         self.final = nn.Conv2d(widths[-1], n_dimensions, 3)
         self.joined = nn.Conv2d(n_dimensions, 128, 2)
         self.last = nn.Conv2d(128, n_dimensions, 1)
+        for layer in (*self.convolutions, self.final, self.joined, self.last):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.zeros_(layer.bias)
 
     def small(self, patches: Tensor) -> Tensor:
         """(n, 3, K, K) small patches to (n, D)."""
@@ -63,7 +67,10 @@ class HierarchicalEncoder(nn.Module):
         found = images
         for layer in self.convolutions:
             found = functional.leaky_relu(layer(found), SLOPE)
-        return functional.conv2d(found, self.final.weight, self.final.bias, stride=stride // 2).tanh()
+        found = functional.conv2d(found, self.final.weight, self.final.bias, stride=stride // 2).tanh()
+        # patches of an even side leave out their last row and column, so one more can come out than fits
+        rows, columns = grid_hw((images.shape[2], images.shape[3]), self.small_side, stride)
+        return found[:, :, :rows, :columns]
 
     def large_map(self, small_map: Tensor, small_stride: int, stride: int) -> Tensor:
         """Embeddings of all large patches from those of all small ones.

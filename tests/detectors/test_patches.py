@@ -134,12 +134,12 @@ def slow_map(scores: torch.Tensor, image_hw: tuple[int, int], side: int, stride:
     return total / count
 
 
-@pytest.mark.parametrize(("side", "stride"), [(16, 4), (16, 16), (32, 16), (8, 6)])
+@pytest.mark.parametrize(("side", "stride"), [(16, 4), (16, 16), (32, 16), (8, 5)])
 def test_spread_scores_equal_the_mean_over_patches(side, stride):
     scores = torch.rand(grid_hw(HW, side, stride), generator=generator())
     expected = slow_map(scores, HW, side, stride)
     covered = ~expected.isnan()
-    assert covered.float().mean() > 0.9
+    assert covered.float().mean() > 0.85
     found = map_of(scores, HW, side, stride)
     assert torch.allclose(found[covered], expected[covered], atol=1e-6)
     assert not found.isnan().any()
