@@ -29,6 +29,7 @@ class Entry:
 
 DETECTORS = {
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
+    "npad": Entry("detectors.npad:Npad", "PaDiM of neighbouring positions, plus distance to cluster centres"),
 }
 
 # "tiled:padim" is padim on tiles; what stands behind the colon is another detector, or a peer's model

@@ -1,6 +1,8 @@
 """One Gaussian per position: streaming mean and covariance, and whitened Mahalanobis distance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,7 +10,19 @@ from torch import Tensor
 from detectors.threads import run_parallel
 
 BLOCK = 256  # positions worked on together, so that temporaries stay in the processor's cache
-SMALL_BLOCK = 32  # where temporaries are float64 and quadratic in the channels
+SMALL_BYTES = 5 << 19  # of each temporary that is float64 and quadratic in the channels
+
+
+class Samples(NamedTuple):
+    """Samples of every position, and how much each counts.
+
+    Attributes:
+        values: (P, B, d), any B >= 1; on any device.
+        weights: (P, B) in (0, 1], or None where all count fully.
+    """
+
+    values: Tensor
+    weights: Tensor | None = None
 
 
 class StreamingGaussian:
@@ -33,50 +47,69 @@ class StreamingGaussian:
     ) -> None:
         self.n_samples = 0
         self.shift: Tensor | None = None
+        self.weights, self.squares = torch.zeros((2, n_positions), dtype=torch.float64, device=device)
         self.sums = torch.zeros((n_positions, n_channels), dtype=torch.float64, device=device)
         self.products = torch.zeros((n_positions, n_channels, n_channels), dtype=dtype, device=device)
 
-    def add(self, batch: Tensor) -> None:
-        """Add samples.
-
-        Args:
-            batch: (P, B, d), any B >= 1; on any device.
-        """
+    def add(self, values: Tensor, weights: Tensor | None = None) -> None:
+        """Add samples; see Samples."""
         if self.shift is None:
-            self.shift = batch.mean(dim=1).to(self.sums.device)
-        for at in _blocks(len(self.sums)):
-            self._add(batch, at, self.shift)
-        self.n_samples += batch.shape[1]
+            self.shift = values.mean(dim=1).to(self.sums.device)
+        for at in blocks(len(self.sums)):
+            self._add(Samples(values, weights), at, self.shift)
+        self.n_samples += values.shape[1]
 
-    def _add(self, batch: Tensor, at: slice, shift: Tensor) -> None:
-        delta = batch[at].to(self.products) - shift[at, None].to(self.products.dtype)
-        self.products[at].baddbmm_(delta.mT, delta)
-        self.sums[at] += delta.sum(dim=1, dtype=torch.float64)
+    def _add(self, samples: Samples, at: slice, shift: Tensor) -> None:
+        delta = samples.values[at].to(self.products) - shift[at, None].to(self.products.dtype)
+        weighted = delta
+        if samples.weights is None:
+            self.weights[at] += delta.shape[1]
+            self.squares[at] += delta.shape[1]
+        else:
+            weights = samples.weights[at].to(self.sums)
+            self.weights[at] += weights.sum(dim=1)
+            self.squares[at] += weights.square().sum(dim=1)
+            weighted = delta * weights[:, :, None].to(delta)
+        self.products[at].baddbmm_(weighted.mT, delta)
+        self.sums[at] += weighted.sum(dim=1, dtype=torch.float64)
 
     def mean(self, at: slice = slice(None)) -> Tensor:
-        """Mean at some positions, (p, d) float64."""
+        """Mean at some positions, (p, d) float64.
+
+        Raises:
+            ValueError: no samples were added.
+        """
+        found: Tensor = self._known_shift()[at].double() + self.sums[at] / self.weights[at, None]
+        return found
+
+    def _known_shift(self) -> Tensor:
         if self.shift is None:
             raise ValueError("No samples were added.")
-        return self.shift[at].double() + self.sums[at] / self.n_samples
+        return self.shift
+
+    def scatter(self, at: slice = slice(None)) -> Tensor:
+        """Weighted sum of the outer products of x - mean at some positions, (p, d, d) float64."""
+        sums = self.sums[at]
+        found: Tensor = self.products[at].double()
+        found.baddbmm_(sums[:, :, None], (sums / self.weights[at, None])[:, None, :], alpha=-1)
+        return found
 
     def covariance(self, at: slice = slice(None)) -> Tensor:
-        """Sample covariance (divided by N - 1) of some positions, (p, d, d) float64.
+        """Sample covariance of some positions, (p, d, d) float64; divided by N - 1 where all weights are 1.
 
         Raises:
             ValueError: fewer than two samples.
         """
-        return self._covariance(at, self.n_samples)
+        self.need_two()
+        return self.scatter(at).div_(freedom(self.weights[at], self.squares[at])[:, None, None])
 
-    def _covariance(self, at: slice, n_samples: int) -> Tensor:
-        if n_samples < 2:
-            raise ValueError(f"A covariance needs at least 2 samples, found {n_samples}.")
-        sums = self.sums[at]
-        outer: Tensor = sums[:, :, None] * sums[:, None, :] / n_samples
-        centred: Tensor = self.products[at].double() - outer
-        return centred.div_(n_samples - 1)
+    def need_two(self) -> None:
+        """Refuse to go on with fewer than two samples."""
+        if self.n_samples < 2:
+            raise ValueError(f"A covariance needs at least 2 samples, found {self.n_samples}.")
 
     def finish(
-        self, epsilon: float, held_out: Tensor | None = None, n_threads: int = 0
+        self, epsilon: float, held_out: Sequence[Samples] = (), n_threads: int = 0
     ) -> tuple["Gaussian", Tensor]:
         """The fitted Gaussians, and the distances of held-out samples from what was fitted without them.
 
@@ -85,38 +118,70 @@ class StreamingGaussian:
 
         Args:
             epsilon: added to the diagonal of every covariance.
-            held_out: (P, n, d), or None.
+            held_out: of all positions.
             n_threads: 0 is one for each core.
 
         Returns:
             Gaussians of all samples, and (n, P) float32 distances.
-        """
-        if self.shift is None:
-            raise ValueError("No samples were added.")
-        before, shift = self.n_samples, self.shift
-        n_held_out = 0 if held_out is None else held_out.shape[1]
-        identity = torch.eye(self.products.shape[-1], dtype=torch.float64, device=self.products.device)
-        distances = torch.zeros((n_held_out, len(self.sums)))
 
-        def factor(at: slice, n_samples: int) -> Tensor:
-            regular = self._covariance(at, n_samples) + epsilon * identity
-            found: Tensor = torch.linalg.cholesky(regular)
-            return found
+        Raises:
+            ValueError: fewer than two samples.
+        """
+        self.need_two()
+        shift = self._known_shift()
+        distances = torch.zeros((sum(each.values.shape[1] for each in held_out), len(self.sums)))
 
         def work(at: slice) -> None:
-            if held_out is not None:
-                delta = (held_out[at].to(identity) - self.mean(at)[:, None]).mT
-                whitened = torch.linalg.solve_triangular(factor(at, before), delta, upper=False)
-                distances[:, at] = whitened.norm(dim=1).T.float().cpu()
-                self._add(held_out, at, shift)
-            final = factor(at, before + n_held_out)
-            inverse = torch.linalg.solve_triangular(final, identity.expand_as(final), upper=False)
-            self.products[at] = inverse.mT.to(self.products.dtype)
+            if held_out:
+                factor = regular_factor(self.covariance(at), epsilon)
+                values = torch.cat([each.values[at] for each in held_out], dim=1)
+                distances[:, at] = solved_distances(factor, self.mean(at), values).T
+                for each in held_out:
+                    self._add(each, at, shift)
+            self.products[at] = inverse_of(regular_factor(self.covariance(at), epsilon)).to(self.products)
 
-        run_parallel(work, _blocks(len(self.sums), SMALL_BLOCK), n_threads)
-        self.n_samples += n_held_out
-        whiteners, self.products = self.products.float(), torch.empty(0)
-        return Gaussian(self.mean().float(), whiteners), distances
+        run_parallel(work, blocks(len(self.sums), small_block(self.sums.shape[1])), n_threads)
+        self.n_samples += len(distances)
+        return self.take_whitener(), distances
+
+    def take_whitener(self) -> "Gaussian":
+        """Gaussians whose whitener is what stands in `products`, which is given away."""
+        whitener, self.products = self.products.float(), torch.empty(0)
+        return Gaussian(self.mean().float(), whitener)
+
+
+def freedom(weights: Tensor, squares: Tensor) -> Tensor:
+    """What a scatter is divided by for an unbiased covariance: N - 1 when N weights are 1.
+
+    Args:
+        weights: (p,) sums of weights.
+        squares: (p,) sums of squared weights.
+    """
+    return weights - squares / weights
+
+
+def regular_factor(covariance: Tensor, epsilon: float) -> Tensor:
+    """Lower Cholesky factor of covariances with epsilon on the diagonal, (p, d, d) float64.
+
+    The argument is changed.
+    """
+    covariance.diagonal(dim1=1, dim2=2).add_(epsilon)
+    found: Tensor = torch.linalg.cholesky(covariance)
+    return found
+
+
+def solved_distances(factor: Tensor, mean: Tensor, values: Tensor) -> Tensor:
+    """Mahalanobis distances, (p, n) float32 on the CPU, of values (p, n, d) from p Gaussians."""
+    delta = (values.to(mean) - mean[:, None]).mT
+    whitened: Tensor = torch.linalg.solve_triangular(factor, delta, upper=False)
+    return whitened.square().sum(dim=1).sqrt().float().cpu()
+
+
+def inverse_of(factor: Tensor) -> Tensor:
+    """Transposed inverse of lower triangular factors: the whitener."""
+    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return inverse.mT
 
 
 @dataclass
@@ -144,21 +209,29 @@ class Gaussian:
             (B, P) float32.
         """
         n_positions, n_batch, _ = batch.shape
-        squared = torch.empty((n_positions, n_batch), device=self.mean.device)
-        for at in _blocks(n_positions):
-            delta = batch[at].to(self.mean.device) - self.mean[at, None]
-            squared[at] = torch.bmm(delta, self.whitener[at]).square_().sum(dim=-1)
-        return squared.sqrt_().T.contiguous()
+        found = torch.empty((n_positions, n_batch), device=self.mean.device)
+        for at in blocks(n_positions):
+            found[at] = self.distances_at(at, batch[at])
+        return found.T.contiguous()
+
+    def distances_at(self, at: slice, values: Tensor) -> Tensor:
+        """(p, B) float32: the same at some positions, for values of (p, B, d)."""
+        delta = values.to(self.mean.device) - self.mean[at, None]
+        return torch.bmm(delta, self.whitener[at]).square_().sum(dim=-1).sqrt_()
 
     def to(self, device: torch.device | str) -> "Gaussian":
         """The same on another device."""
         return Gaussian(self.mean.to(device), self.whitener.to(device))
 
+    def n_parameters(self) -> int:
+        """Numbers of the means and of the triangular factors."""
+        return len(self.mean) * (self.mean.shape[1] + n_triangle(self.mean.shape[1]))
+
     def state(self) -> dict[str, Tensor]:
         """Tensors to save: the mean, and the triangle of the whitener that is not zero."""
-        packed = torch.empty((len(self.mean), _n_triangle(self.mean.shape[1])))
+        packed = torch.empty((len(self.mean), n_triangle(self.mean.shape[1])))
         rows, columns = torch.triu_indices(self.mean.shape[1], self.mean.shape[1])
-        for at in _blocks(len(self.mean)):
+        for at in blocks(len(self.mean)):
             packed[at] = self.whitener[at].cpu()[:, rows, columns]
         return {"mean": self.mean.cpu(), "whitener": packed}
 
@@ -169,14 +242,21 @@ class Gaussian:
         n_positions, n_channels = mean.shape
         whitener = torch.zeros((n_positions, n_channels, n_channels))
         rows, columns = torch.triu_indices(n_channels, n_channels)
-        for at in _blocks(n_positions):
+        for at in blocks(n_positions):
             whitener[at, rows, columns] = packed[at]
         return cls(mean, whitener)
 
 
-def _n_triangle(n: int) -> int:
+def n_triangle(n: int) -> int:
+    """Numbers in a triangle with its diagonal."""
     return n * (n + 1) // 2
 
 
-def _blocks(n: int, step: int = BLOCK) -> list[slice]:
+def blocks(n: int, step: int = BLOCK) -> list[slice]:
+    """Consecutive slices that cover range(n)."""
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def small_block(n_channels: int) -> int:
+    """How many float64 matrices of (n_channels, n_channels) make SMALL_BYTES."""
+    return max(1, SMALL_BYTES // (8 * n_channels**2))

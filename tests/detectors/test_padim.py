@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 import detectors
 from detectors import memory
 from detectors.base import split_normals
-from detectors.memory import TooLarge
 from detectors.blocks.merging import feature_shapes
+from detectors.memory import TooLarge
 from detectors.padim import Padim, PadimConfig, choose_channels
 from tests.detectors import smoke_scene
 from tests.helpers.tiny import anomalous_image, normal_image

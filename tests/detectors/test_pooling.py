@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+
+from detectors.blocks.gaussian import Samples, StreamingGaussian
+from detectors.blocks.pooling import Pool, finish_pooled, least_distances, neighbours, pooled_distances
+
+GRID_HW, N_SAMPLES, N_CHANNELS, EPSILON = (19, 5), 8, 4, 0.01
+N_POSITIONS = GRID_HW[0] * GRID_HW[1]
+
+
+@pytest.fixture
+def samples() -> torch.Tensor:
+    """(P, N, d), with another mean at every position."""
+    rng = np.random.default_rng(0)
+    middles = rng.normal(3, 2, (N_POSITIONS, 1, N_CHANNELS))
+    spread = rng.uniform(0.5, 2, (N_POSITIONS, 1, N_CHANNELS))
+    values = middles + spread * rng.normal(size=(N_POSITIONS, N_SAMPLES, N_CHANNELS))
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def streamed(samples: torch.Tensor, weights: torch.Tensor | None = None) -> StreamingGaussian:
+    statistics = StreamingGaussian(samples.shape[0], samples.shape[2])
+    for start in range(0, samples.shape[1], 3):
+        at = slice(start, start + 3)
+        statistics.add(samples[:, at], None if weights is None else weights[:, at])
+    return statistics
+
+
+def moments(statistics: StreamingGaussian, window: int, n_threads: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    means, covariances = np.zeros((N_POSITIONS, N_CHANNELS)), np.zeros((N_POSITIONS, N_CHANNELS, N_CHANNELS))
+
+    def work(at: slice, mean: torch.Tensor, covariance: torch.Tensor) -> None:
+        means[at], covariances[at] = mean, covariance
+        statistics.products[at] = torch.nan  # a row may be overwritten once it is done
+
+    Pool(statistics, GRID_HW, window).each_row(work, n_threads)
+    return means, covariances
+
+
+def window_of(position: int, window: int) -> list[int]:
+    (height, width), reach = GRID_HW, window // 2
+    row, column = divmod(position, width)
+    return [
+        r * width + c
+        for r in range(max(0, row - reach), min(height, row + reach + 1))
+        for c in range(max(0, column - reach), min(width, column + reach + 1))
+    ]
+
+
+@pytest.mark.parametrize("window", [1, 3, 5, 7])
+def test_box_filtered_moments_equal_pooling_the_samples(samples, window):
+    means, covariances = moments(streamed(samples), window)
+    for position in range(N_POSITIONS):
+        pooled = samples[window_of(position, window)].double().reshape(-1, N_CHANNELS).numpy()
+        np.testing.assert_allclose(means[position], pooled.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(covariances[position], np.cov(pooled, rowvar=False), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_moments_do_not_depend_on_the_number_of_threads(samples, n_threads):
+    alone, together = moments(streamed(samples), 3, 1), moments(streamed(samples), 3, n_threads)
+    assert np.array_equal(alone[1], together[1])
+
+
+def test_a_window_of_one_gives_the_gaussians_of_each_position(samples):
+    plain = streamed(samples).finish(EPSILON)[0]
+    pooled = finish_pooled(Pool(streamed(samples), GRID_HW, 1), EPSILON)
+    np.testing.assert_allclose(pooled.mean, plain.mean, rtol=1e-6)
+    np.testing.assert_allclose(pooled.whitener, plain.whitener, rtol=1e-3, atol=1e-4)
+
+
+def test_pooled_covariances_are_positive_definite_with_few_samples(samples):
+    _, covariances = moments(streamed(samples[:, :2]), 3)
+    assert np.linalg.eigvalsh(covariances + EPSILON * np.eye(N_CHANNELS)).min() >= 0.9 * EPSILON
+
+
+@pytest.mark.parametrize("least", [False, True])
+def test_held_out_distances_equal_those_of_the_fitted_gaussians(samples, least):
+    around = neighbours(GRID_HW, 3) if least else None
+    train, held_out = samples[:, :5], samples[:, 5:]
+    pool = Pool(streamed(train), GRID_HW, 3)
+    split = [Samples(held_out[:, :2]), Samples(held_out[:, 2:])]
+    distances = pooled_distances(pool, EPSILON, split, around)
+    gaussian = finish_pooled(Pool(streamed(train), GRID_HW, 3), EPSILON)
+    expected = least_distances(gaussian, held_out.contiguous(), around)
+    np.testing.assert_allclose(distances, expected, rtol=1e-3)
+
+
+def test_the_least_distance_is_the_minimum_over_the_window(samples):
+    gaussian = streamed(samples).finish(EPSILON)[0]
+    batch = samples[:, :3].contiguous()
+    found = least_distances(gaussian, batch, neighbours(GRID_HW, 3))
+    for position in range(N_POSITIONS):
+        each = [
+            torch.linalg.vector_norm((batch[position] - gaussian.mean[q]) @ gaussian.whitener[q], dim=1)
+            for q in window_of(position, 3)
+        ]
+        np.testing.assert_allclose(found[:, position], torch.stack(each).amin(dim=0), rtol=1e-4)
+    assert (found <= gaussian.distances(batch) * (1 + 1e-5)).all()
+
+
+def test_weighted_moments_equal_pooling_with_weights(samples):
+    weights = torch.from_numpy(np.random.default_rng(1).integers(1, 4, (N_POSITIONS, N_SAMPLES)) / 4)
+    means, covariances = moments(streamed(samples, weights), 3)
+    for position in (0, 7, 52, N_POSITIONS - 1):
+        places = window_of(position, 3)
+        pooled = samples[places].double().reshape(-1, N_CHANNELS).numpy()
+        expected = np.cov(pooled, rowvar=False, aweights=weights[places].reshape(-1).numpy())
+        np.testing.assert_allclose(covariances[position], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            means[position], np.average(pooled, axis=0, weights=weights[places].reshape(-1)), rtol=1e-6
+        )
+
+
+def test_pooling_needs_two_samples(samples):
+    with pytest.raises(ValueError, match="at least 2 samples, found 1"):
+        Pool(streamed(samples[:, :1]), GRID_HW, 3)
