@@ -29,7 +29,7 @@ class Entry:
 
 DETECTORS = {
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
-    "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normal ones"),
+    "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normals"),
     "npad": Entry("detectors.npad:Npad", "PaDiM of neighbouring positions, plus distance to cluster centres"),
 }
 
