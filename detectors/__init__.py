@@ -31,6 +31,10 @@ DETECTORS = {
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
     "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normals"),
     "npad": Entry("detectors.npad:Npad", "PaDiM of neighbouring positions, plus distance to cluster centres"),
+    "uninformed_students": Entry(
+        "detectors.uninformed_students:UninformedStudents",
+        "students that imitate a teacher's patch descriptors",
+    ),
 }
 
 # "tiled:padim" is padim on tiles; what stands behind the colon is another detector, or a peer's model
