@@ -1,5 +1,6 @@
 """One Gaussian per position: streaming mean and covariance, and whitened Mahalanobis distance."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -217,7 +218,10 @@ class Gaussian:
     def distances_at(self, at: slice, values: Tensor) -> Tensor:
         """(p, B) float32: the same at some positions, for values of (p, B, d)."""
         delta = values.to(self.mean.device) - self.mean[at, None]
-        return torch.bmm(delta, self.whitener[at]).square_().sum(dim=-1).sqrt_()
+        half = delta.shape[2] // 16 * 8  # the whitener's lower left quarter is zero
+        first = torch.bmm(delta[:, :, :half], self.whitener[at, :half, :half])
+        second = torch.bmm(delta, self.whitener[at, :, half:])
+        return first.square_().sum(dim=-1).add_(second.square_().sum(dim=-1)).sqrt_()
 
     def to(self, device: torch.device | str) -> "Gaussian":
         """The same on another device."""
@@ -229,10 +233,10 @@ class Gaussian:
 
     def state(self) -> dict[str, Tensor]:
         """Tensors to save: the mean, and the triangle of the whitener that is not zero."""
-        packed = torch.empty((len(self.mean), n_triangle(self.mean.shape[1])))
-        rows, columns = torch.triu_indices(self.mean.shape[1], self.mean.shape[1])
-        for at in blocks(len(self.mean)):
-            packed[at] = self.whitener[at].cpu()[:, rows, columns]
+        n_channels = self.mean.shape[1]
+        packed = torch.empty((len(self.mean), n_triangle(n_channels)))
+        for row, at in enumerate(_triangle_rows(n_channels)):
+            packed[:, at] = self.whitener[:, row, row:].cpu()
         return {"mean": self.mean.cpu(), "whitener": packed}
 
     @classmethod
@@ -241,10 +245,15 @@ class Gaussian:
         mean, packed = state["mean"], state["whitener"]
         n_positions, n_channels = mean.shape
         whitener = torch.zeros((n_positions, n_channels, n_channels))
-        rows, columns = torch.triu_indices(n_channels, n_channels)
-        for at in blocks(n_positions):
-            whitener[at, rows, columns] = packed[at]
+        for row, at in enumerate(_triangle_rows(n_channels)):
+            whitener[:, row, row:] = packed[:, at]
         return cls(mean, whitener)
+
+
+def _triangle_rows(n: int) -> list[slice]:
+    """Where each row of an upper triangle lies in the packed one."""
+    starts = [row * n - row * (row - 1) // 2 for row in range(n + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(starts)]
 
 
 def n_triangle(n: int) -> int:
