@@ -14,6 +14,7 @@ from curate.progress import bar
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
 from curate.store.places import identity
+from curate.workspace import DatasetPaths
 
 __all__ = ["digest", "everything"]
 
@@ -63,7 +64,7 @@ def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
 def _clear_vanished(context: Context, parts: Collection[str]) -> None:
     """Empty the fields of detectors, of a threshold and of the checks whose files or records are gone."""
     from curate.store import heatmaps, marks
-    from curate.store.fields import detector_fields
+    from curate.store.fields import detector_fields, suspicion_field
     from curate.store.quality import clear_quality
 
     for part in parts:
@@ -72,7 +73,8 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
             clear_quality(context.paths.name)
             marks.remove(context.paths.name, part)
         if kind in ("detector", "threshold"):
-            heatmaps.clear(context.paths.name, detector_fields(name) if name else ["predicted"])
+            fields = [*detector_fields(name), suspicion_field(name)] if name else ["predicted"]
+            heatmaps.clear(context.paths.name, fields)
             marks.remove(context.paths.name, part)
 
 
@@ -101,7 +103,8 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
         step, predictions = paths.score_step(name), paths.detector(name) / "predictions.parquet"
         if as_made(paths, step, predictions):
             current = _made_of_these(context, step, "images")
-            held = fingerprint([samples, digest(predictions)])
+            told = suspicions(paths, name)
+            held = fingerprint([samples, digest(predictions), *([told] if told else [])])
             parts[f"detector {name}"] = (held, _storing(context, name)) if current else _outdated(held)
     if as_made(paths, "threshold", paths.threshold) and _fits_its_scores(context, parts):
         checksums = {name: part[0] for name, part in parts.items()}
@@ -202,14 +205,22 @@ def _samples(context: Context, held: str | None) -> None:
 
 def _storing(context: Context, detector: str) -> Callable[[], None]:
     def store() -> None:
-        from curate.store.heatmaps import save_predictions
+        from curate.store.heatmaps import save_predictions, save_suspicions
 
         folder = context.paths.detector(detector)
         predictions = tables.read(folder / "predictions.parquet")
         with bar("maps", len(predictions)) as advance:
             save_predictions(context.paths.name, detector, predictions, folder, progress=advance)
+        save_suspicions(context.paths.name, detector, suspicions(context.paths, detector))
 
     return store
+
+
+def suspicions(paths: DatasetPaths, detector: str) -> dict[str, float]:
+    """How far above the others normal images score that a detector was not fitted on, by sample id."""
+    report = recorded(paths, paths.score_step(detector))["result"].get("report", {})
+    found = report.get("robust", {}).get("by_category", {}).values()
+    return {row["sample_id"]: row["z"] for each in found for row in each["left_out"]}
 
 
 def _threshold(context: Context) -> None:

@@ -1,11 +1,13 @@
 """How a dataset looks in the App: sidebar, colours, fields shown from the start, saved views."""
 
+import functools
+import operator
 from typing import Any
 
 from curate.quality import FIELDS as QUALITY
 from curate.store.dataset import load
 from curate.store.failures import database_errors
-from curate.store.fields import detector_fields, detectors_in, fiftyone
+from curate.store.fields import detector_fields, detectors_in, fiftyone, suspicion_field
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
 WHITE, CYAN = "#ffffff", "#0a9fc2"
@@ -33,7 +35,8 @@ GROUPS = {
 }  # fmt: skip
 # the App puts the last two first unless they are named
 CLOSED = {"QUALITY", "ORIGIN", "FILE", "EMPTY", "metadata", "tags"}
-OF_DATA = ("category: ", "check: ")  # saved views that come and go with the data
+SUSPICIOUS = "suspicious normal"
+OF_DATA = ("category: ", "check: ", SUSPICIOUS)  # saved views that come and go with the data
 
 
 @database_errors()
@@ -69,7 +72,7 @@ def detectors_of(dataset: Any) -> list[str]:
 def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
     odm = fiftyone("core.odm")
     known = set(dataset.get_field_schema())
-    scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map")]
+    scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map", "suspicion")]
     used = {name for name, empty in _emptiness(dataset).items() if not empty}
     groups = {"ANOMALY": [*scores, "predicted"], **GROUPS}
     listed = {name for names in groups.values() for name in names}
@@ -137,6 +140,18 @@ def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
     )
 
 
+def _suspicious(dataset: Any, detectors: list[str]) -> Any:
+    """Normal training images that detectors left out as suspicious; None where there is none."""
+    F = fiftyone().ViewField
+    known, collection = dataset.get_field_schema(), dataset._sample_collection
+    fields = [field for name in detectors if (field := suspicion_field(name)) in known]
+    used = [field for field in fields if collection.find_one({field: {"$ne": None}}, {"_id": 1})]
+    if not used:
+        return None
+    condition = functools.reduce(operator.or_, (F(field).exists() for field in used))
+    return dataset.match(condition).sort_by(used[0], reverse=True)
+
+
 def _save_views(dataset: Any, detectors: list[str]) -> list[str]:
     """Saved views for the questions a person comes with; those of ours that exist are replaced."""
     F = fiftyone().ViewField
@@ -159,6 +174,9 @@ def _save_views(dataset: Any, detectors: list[str]) -> list[str]:
     views["decided"] = (decided, GREEN, "Latest verdict first")
     for category in dataset.distinct("category"):
         views[f"category: {category}"] = (ranked(F("category") == category), GREY, f"Images of {category}")
+    found = _suspicious(dataset, detectors)
+    if found is not None:
+        views[SUSPICIOUS] = (found, RED, "Labelled normal, but far above the others; not fitted on")
     for code in dataset.distinct("findings"):
         complained = ranked(F("findings").contains(code))
         views[f"check: {code}"] = (complained, ORANGE, f"Images that {code} complains about")

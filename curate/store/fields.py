@@ -118,6 +118,11 @@ def detector_fields(detector: str) -> tuple[str, str]:
     return f"{plain}_score", f"{plain}_map"
 
 
+def suspicion_field(detector: str) -> str:
+    """Name of the field that tells how far above the others a detector finds a normal training image."""
+    return f"{detector_fields(detector)[0].removesuffix('_score')}_suspicion"
+
+
 def detectors_in(dataset: Any) -> list[str]:
     """Detectors that have fields in a dataset, as their names stand in the fields; sorted."""
     known = set(dataset.get_field_schema())
@@ -128,7 +133,9 @@ def detectors_in(dataset: Any) -> list[str]:
 def judgements(dataset: Any) -> list[str]:
     """Fields of a dataset that hold what detectors and the threshold say of an image."""
     detectors = detectors_in(dataset)
-    return [field for name in detectors for field in detector_fields(name)] + ["predicted"] * bool(detectors)
+    fields = [field for name in detectors for field in (*detector_fields(name), suspicion_field(name))]
+    known = set(dataset.get_field_schema())
+    return [field for field in fields if field in known] + ["predicted"] * bool(detectors)
 
 
 def declare_detector(dataset: Any, detector: str) -> None:

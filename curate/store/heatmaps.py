@@ -10,10 +10,11 @@ import pandas as pd
 from curate.store.dataset import Progress, _silent, _touch, load, update
 from curate.store.documents import object_id
 from curate.store.failures import database_errors
-from curate.store.fields import declare_detector, detector_fields
+from curate.store.fields import declare_detector, detector_fields, fiftyone, suspicion_field
 from curate.tables import to_rows
 
 MAP_RANGE = [0.0, 255.0]
+SUSPICION = "A normal training image that scores this many deviations above the others; left out of the fit."
 Threshold = float | Mapping[str, float]
 
 
@@ -47,6 +48,20 @@ def save_predictions(
     if threshold is not None:
         save_threshold(dataset_name, detector, threshold)
     return n_scored
+
+
+@database_errors()
+def save_suspicions(dataset_name: str, detector: str, z: Mapping[str, float]) -> None:
+    """Store how far above the others normal training images score that a detector was not fitted on.
+
+    Args:
+        z: robust standard deviations by sample id; all other samples get none.
+    """
+    field, dataset = suspicion_field(detector), load(dataset_name)
+    if z and field not in dataset.get_field_schema():
+        dataset.add_sample_field(field, fiftyone().FloatField, description=SUSPICION)
+    clear(dataset_name, [field])
+    update(dataset_name, {sample_id: {field: value} for sample_id, value in z.items()}, _silent)
 
 
 def _heatmap(row: dict[str, Any], field: str, display_root: Path) -> dict[str, Any] | None:

@@ -134,3 +134,25 @@ def test_findings_are_set_on_the_image_of_the_source_that_has_them(context: Cont
         "line 2": ["empty_mask"],
         "mvtec_ad": [],
     }
+
+
+def test_suspicious_normals_have_a_field_and_a_view_until_nothing_is_suspicious(context: Context) -> None:
+    samples = tables.read(context.paths.samples)
+    normal = samples[samples["label"] == "normal"]["sample_id"].tolist()
+    rows = [{"sample_id": name, "z": z} for name, z in zip(normal[:2], (6.5, 9.0), strict=True)]
+    target = context.paths.detector("tiled:padim") / "predictions.parquet"
+    shutil.copytree(context.paths.detector("padim"), target.parent)
+    inputs = {"images": digest(context.paths.samples), "split": digest(context.paths.split)}
+    for left_out in (rows, []):
+        report = {"robust": {"by_category": {"weave": {"left_out": left_out}}}}
+        finish(context.paths, "score-tiled%3Apadim", inputs, [target], {"report": report})
+        sync.everything(context)
+        stored = dataset.load("synced")
+        found = stored.exists("tiled_padim_suspicion")
+        expected = sorted((row["z"] for row in left_out), reverse=True)
+        assert sorted(found.values("tiled_padim_suspicion"), reverse=True) == expected
+        assert stored.has_saved_view("suspicious normal") is bool(left_out)
+        if left_out:
+            seen = stored.load_saved_view("suspicious normal").values("sample_id")
+            assert seen == [normal[1], normal[0]]
+    assert len(stored.exists("tiled_padim_score")) == len(samples)
