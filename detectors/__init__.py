@@ -28,9 +28,12 @@ class Entry:
 
 
 DETECTORS = {
+    "fcdd": Entry("detectors.fcdd:Fcdd", "network whose output is the heat map, trained against confetti"),
+    "dfr": Entry("detectors.dfr:Dfr", "autoencoder over pretrained features; the error of rebuilding them"),
+    "differnet": Entry("detectors.differnet:Differnet", "normalising flow over pooled pretrained features"),
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
-    "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normals"),
     "npad": Entry("detectors.npad:Npad", "PaDiM of neighbouring positions, plus distance to cluster centres"),
+    "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normals"),
     "uninformed_students": Entry(
         "detectors.uninformed_students:UninformedStudents",
         "students that imitate a teacher's patch descriptors",
@@ -41,6 +44,7 @@ DETECTORS = {
 PREFIXES = {
     "tiled": Entry("detectors.tiled:Tiled", "any detector on overlapping tiles of the image"),
     "multiscale": Entry("detectors.multiscale:MultiScale", "any detector at several sizes of the image"),
+    "anomalib": Entry("detectors.anomalib_model:AnomalibModel", "any model of anomalib, by its class name"),
 }
 
 
@@ -59,7 +63,8 @@ def detector_class(name: str) -> "type[Detector]":
         return found
     prefix, colon, rest = name.partition(":")
     if colon and prefix in PREFIXES:
-        return PREFIXES[prefix].load().around(detector_class(rest))  # type: ignore[no-any-return]
+        wrapper = PREFIXES[prefix].load()
+        return wrapper.around(rest)  # type: ignore[no-any-return]
     near = difflib.get_close_matches(name, DETECTORS, n=3)
     quoted = " or ".join(f'"{known}"' for known in near)
     hint = f" Did you mean {quoted}?" if near else ""

@@ -111,9 +111,9 @@ def spans(length: int, n: int, overlap: float) -> tuple[Span, ...]:
     """Begin and end (exclusive) of n tiles that overlap by a share and together cover a length.
 
     >>> spans(100, 2, 0.25)
-    ((0, 57), (43, 100))
+    ((0, 58), (42, 100))
     """
-    side = min(length, max(1, round(length / (n - (n - 1) * overlap))))
+    side = min(length, math.ceil(length / (n - (n - 1) * overlap) - 1e-9))
     starts = np.linspace(0, length - side, n).round().astype(int).tolist()
     return tuple((start, start + side) for start in starts)
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from detectors.base import Detector, Example, Prediction
+from detectors.blocks.part_images import PartImages
 from detectors.blocks.spool import Spool
 from detectors.calibration import Calibration, calibrate
 from detectors.config import Config
@@ -20,7 +21,6 @@ from detectors.geometry import Geometry, Image, Prepared, check_image
 from detectors.loop import Loop, Progress
 from detectors.memory import Forecast
 from detectors.normals import MAX_HELD_OUT, Stream
-from detectors.prefetch import prefetch
 
 MIN_HELD_OUT = 10  # images, however many parts each has
 
@@ -49,9 +49,11 @@ class Wrapper(Detector):
         self._train: Stream | None = None  # between _fit and _finish_fit
 
     @classmethod
-    def around(cls, inner: type[Detector]) -> type[Self]:
-        """This wrapper for some detector class, with that detector's settings beside its own."""
-        return _wrapped(cls, inner)  # type: ignore[return-value]
+    def around(cls, inner: str) -> type[Self]:
+        """This wrapper for a detector, by name, with that detector's settings beside its own."""
+        from detectors import detector_class
+
+        return _wrapped(cls, detector_class(inner))  # type: ignore[return-value]
 
     # what a wrapper provides
 
@@ -131,8 +133,9 @@ class Wrapper(Detector):
 
     def _stream_of(
         self, stream: Stream, parts: Sequence[int], sizes: dict[int, tuple[int, int]] | None = None
-    ) -> "PartStream":
-        return PartStream(stream, parts, self._prepare_part, {} if sizes is None else sizes)
+    ) -> Stream:
+        images = PartImages(stream, parts, self._part, {} if sizes is None else sizes)
+        return Stream(images, range(len(images)), self._inner_for(parts[0]).prepare)
 
     def _inner_loop(self, loop: Loop, number: int, n_seen: int) -> Loop:
         """Progress of an inner fit in terms of the whole."""
@@ -156,22 +159,20 @@ class Wrapper(Detector):
         return []
 
     def _finish_fit(self, held_out: Iterable[Prepared]) -> Iterator[Prediction]:
-        stream = _as_stream(held_out)
-        seen = (
-            [list(range(self._n_parts()))] if len(self.inner_) == 1 else [[n] for n in range(self._n_parts())]
-        )
+        stream, n_parts = _as_stream(held_out), self._n_parts()
+        seen = [list(range(n_parts))] if len(self.inner_) == 1 else [[number] for number in range(n_parts)]
         sizes: dict[int, tuple[int, int]] = {}
         with Spool() as maps:
             scores: list[list[float]] = []
             for inner, parts in zip(self.inner_, seen, strict=True):
                 scores.append([])
                 answers = inner._finish_fit(self._stream_of(stream, parts, sizes))
-                inner.calibration_ = calibrate(_kept(answers, scores[-1], maps), bool(stream.indices))
-                if not stream.indices and self._train is not None:
-                    again = inner.predict_prepared(self._stream_of(self._train, parts))
+                inner.calibration_ = calibrate(_kept(answers, scores[-1], maps), len(stream.indices) > 0)
+                if not len(stream.indices) and self._train is not None:
+                    again = inner.predict_prepared(self._stream_of(self._train, parts, sizes))
                     inner.calibration_ = calibrate(((each.score, each.map) for each in again), False)
             self.n_normals_ = self.inner_[0].n_normals_ // len(seen[0])
-            yield from self._read_back(scores, maps, [sizes[index] for index in stream.indices])
+            yield from self._read_back(scores, maps, [sizes[place] for place in range(len(stream.indices))])
 
     def _read_back(
         self, scores: Sequence[Sequence[float]], maps: Spool, sizes: Sequence[tuple[int, int]]
@@ -246,25 +247,6 @@ class Wrapper(Detector):
     def n_parameters(self) -> int:
         """Of all inner detectors."""
         return sum(inner.n_parameters() for inner in self.inner_)
-
-
-@dataclass(frozen=True)
-class PartStream:
-    """Some parts of the images of a stream, image by image; can be gone through more than once."""
-
-    stream: Stream
-    parts: Sequence[int]
-    prepare: Callable[[Image, int], Prepared]
-    sizes_hw: dict[int, tuple[int, int]]  # of the images that have been seen, by their index
-
-    def __iter__(self) -> Iterator[Prepared]:
-        def of(index: int) -> list[Prepared]:
-            image = self.stream.images[index]
-            self.sizes_hw[index] = (image.shape[0], image.shape[1])
-            return [self.prepare(image, number) for number in self.parts]
-
-        for made in prefetch(of, self.stream.indices, n_ahead=4):
-            yield from made
 
 
 def _parts_of(item: Prepared) -> tuple[Prepared, ...]:

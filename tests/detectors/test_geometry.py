@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
-from detectors.geometry import Geometry
+from detectors.geometry import Box, Geometry, choose_hw
 from detectors.maps import bilinear_matrix, blur_matrix, edge_matrix
 
 GRID_HW, INPUT_HW, IMAGE_HW = (12, 16), (48, 64), (90, 70)
@@ -89,3 +89,68 @@ def test_a_read_only_image_can_be_prepared(image_hw):
     image = np.full((*image_hw, 3), 9, np.uint8)
     image.flags.writeable = False
     assert Geometry((48, 64)).prepare(image).pixels.flags.writeable
+
+
+def test_an_image_of_another_aspect_ratio_is_padded_with_its_edge():
+    image = np.zeros((40, 100, 3), np.uint8)
+    image[0], image[-1] = 50, 200
+    prepared = Geometry((80, 80)).prepare(image)
+    assert prepared.pixels.shape == (80, 80, 3)
+    assert (prepared.pixels[:24] == prepared.pixels[24]).all()
+    assert (prepared.pixels[56:] == prepared.pixels[55]).all()
+
+
+def test_a_circle_stays_a_circle():
+    rows, columns = np.mgrid[0:60, 0:150]
+    image = np.zeros((60, 150, 3), np.uint8)
+    image[(rows - 30) ** 2 + (columns - 75) ** 2 < 20**2] = 255
+    for aspect, same in (("keep", True), ("stretch", False)):
+        shown = Geometry((96, 96), aspect=aspect).prepare(image).pixels[..., 0] > 127
+        height, width = shown.any(axis=1).sum(), shown.any(axis=0).sum()
+        assert (abs(int(height) - int(width)) <= 2) == same
+
+
+def test_a_small_difference_of_the_aspect_ratio_is_stretched_not_padded():
+    assert Geometry((64, 64)).box((100, 103)) == Box(0, 0, 64, 64)
+    assert Geometry((64, 64)).box((100, 110)) == Box(3, 0, 58, 64)
+
+
+@pytest.mark.parametrize("aspect", ["keep", "stretch"])
+@pytest.mark.parametrize("crop_hw", [None, (64, 80)])
+def test_a_hot_cell_comes_back_where_it_was_seen(aspect, crop_hw):
+    geometry = Geometry((80, 96), crop_hw, aspect)
+    image = np.zeros((50, 160, 3), np.uint8)
+    image[30:34, 70:76] = 255
+    prepared = geometry.prepare(image)
+    grid = prepared.pixels[..., 0].astype(np.float32)
+    found = geometry.to_image(grid, (50, 160), blur_sigma=1.0)
+    assert found.shape == (50, 160)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    assert abs(row - 31.5) <= 2
+    assert abs(column - 72.5) <= 2
+
+
+def test_what_is_scored_on_repeated_edges_does_not_reach_the_map():
+    geometry = Geometry((64, 64))
+    inside = geometry.inside((16, 16), (32, 64))
+    assert inside.sum() == 8 * 16
+    grid = np.where(inside, 1, 1000).astype(np.float32)
+    np.testing.assert_allclose(geometry.to_image(grid, (32, 64), blur_sigma=4.0), 1, rtol=1e-5)
+
+
+def test_a_mask_keeps_a_single_pixel_when_it_shrinks():
+    mask = np.zeros((200, 300), bool)
+    mask[150, 20] = True
+    small = Geometry((32, 48)).prepare_mask(mask)
+    assert small.shape == (32, 48)
+    assert small.sum() == 1
+    assert small[24, 3]
+
+
+@pytest.mark.parametrize(("hw", "expected"), [((500, 1250), (160, 408)), ((10, 1000), (32, 2560))])
+def test_chosen_input_keeps_the_aspect_ratio_and_about_the_area(hw, expected):
+    assert choose_hw([hw], 256) == expected
+
+
+def test_chosen_input_follows_the_median_not_an_odd_image():
+    assert choose_hw([(100, 200)] * 5 + [(500, 100)], 64) == choose_hw([(100, 200)], 64)
