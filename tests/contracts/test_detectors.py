@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import detectors
-from detectors import DETECTORS
+from detectors import DETECTORS, PREFIXES
 from detectors.base import Config, Detector, Labeled
 from tests.detectors import smoke_scene
 
@@ -51,9 +51,8 @@ def images() -> list[np.ndarray]:
 def test_every_detector_file_is_registered():
     folder = Path(detectors.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - NOT_DETECTORS
-    assert files == {
-        entry.target.partition(":")[0].removeprefix("detectors.") for entry in DETECTORS.values()
-    }
+    entries = [*DETECTORS.values(), *PREFIXES.values()]
+    assert files == {entry.target.partition(":")[0].removeprefix("detectors.") for entry in entries}
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -135,6 +134,34 @@ def test_saved_state_is_plain_tensors_and_predicts_the_same(fitted, images, tmp_
     assert all(isinstance(value, torch.Tensor) for value in state.values())
     loaded = detectors.load(tmp_path / "saved", cache_folder=fitted.cache_folder)
     assert [each.score for each in loaded.predict(images)] == [each.score for each in fitted.predict(images)]
+
+
+def test_the_same_seed_gives_the_same_maps_bit_for_bit(fitted, images):
+    again = detectors.create(fitted.name, profile="smoke", cache_folder=fitted.cache_folder)
+    again.fit(smoke_scene.normals())
+    assert again.calibration == fitted.calibration
+    for a, b in zip(fitted.predict(images), again.predict(images), strict=True):
+        assert a.score == b.score
+        if a.map is not None:
+            np.testing.assert_array_equal(a.map, b.map)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_stopped_fit_can_be_used_and_saved_and_says_that_it_was_stopped(name, tmp_path_factory, tmp_path):
+    stages: dict[str, list[int]] = {}
+
+    def note(event):
+        assert 0 <= event.step <= event.total
+        stages.setdefault(event.stage, []).append(event.step)
+
+    cache = tmp_path_factory.getbasetemp() / "exports"
+    detector = detectors.create(name, profile="smoke", cache_folder=cache)
+    detector.fit(smoke_scene.normals(n=6), progress=note, should_stop=lambda: True)
+    assert detector.report.stopped
+    assert all(steps == sorted(steps) for steps in stages.values())
+    detector.save(tmp_path / "saved")
+    loaded = detectors.load(tmp_path / "saved", cache_folder=cache)
+    assert np.isfinite(next(iter(loaded.predict(smoke_scene.normals(n=1)))).score)
 
 
 def test_calibration_comes_from_held_out_normals(fitted):
