@@ -9,11 +9,9 @@ arXiv:2012.07122. Layers, widths and training are those of the authors' public c
 Deviations from the paper, in all profiles: the autoencoder is trained on n_positions random positions of each
 image, which are kept in memory, instead of whole maps; the latent size comes from those of all normals
 instead of the first ten images; images are resized smoothly, not by their nearest pixels; the map is brought
-to the image with pixel centres, not corners, aligned.
-Each channel is standardised with the mean and deviation of the training normals, unless `standardize` is
-off, as it is in the paper's profile. The default profile has EfficientNet-Lite0 instead of VGG-19, a tenfold
-learning rate and fewer, smaller steps. The paper's number of epochs is a number of steps here, that of 150
-epochs of about 210 images.
+to the image with pixel centres, not corners, aligned; the number of steps stands for 150 epochs of about 210
+images. The default profile has EfficientNet-Lite0 instead of VGG-19, a tenfold learning rate and fewer,
+smaller steps. To standardise the channels over the training normals is an option of ours.
 """
 
 import dataclasses
@@ -67,7 +65,7 @@ class DfrConfig(TrainedConfig):
     n_positions: int = 192
     n_vectors: int = 1024
     variance_share: float = 0.9
-    standardize: bool = True
+    standardize: bool = False
     linear: bool = False
     n_steps: int = 1500
     learning_rate: float = 1e-3
@@ -76,7 +74,7 @@ class DfrConfig(TrainedConfig):
         "paper": {
             "image_hw": (256, 256), "aspect": "stretch", "backbone": "vgg19", "weights": "torchvision",
             "layers": VGG_LAYERS, "batch_size": 4, "n_positions": 256, "n_vectors": 16_384,
-            "standardize": False, "n_steps": 8000, "learning_rate": 1e-4,
+            "n_steps": 8000, "learning_rate": 1e-4,
         },
         "cpu": {},
         "smoke": {
@@ -153,6 +151,10 @@ class Dfr(HeadedDetector):
             if loop.step("fit", index + 1, len(normals)):
                 break
         return torch.cat(kept)
+
+    def scorer(self) -> nn.Module:
+        """See Detector."""
+        return super().scorer().eval()  # exporters bring back the mode that they find, in every part
 
     def _train_on(self, vectors: Tensor, head: "Reconstruction", key: str, loop: Loop) -> None:
         config = self.config
