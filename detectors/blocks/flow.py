@@ -39,6 +39,17 @@ def subnet(n_in: int, n_out: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(n, n_out))
 
 
+def n_weights(n: int, n_blocks: int, hidden: int) -> int:
+    """Parameters of a Flow, without building it.
+
+    >>> n_weights(768, 8, 2048) / 1e6
+    172.08...
+    """
+    inner = (N_HIDDEN_LAYERS - 1) * (hidden + 1) * hidden
+    halves = n // 2, n - n // 2
+    return n_blocks * sum((a + 1) * hidden + inner + (hidden + 1) * 2 * (n - a) for a in halves)
+
+
 class Coupling(nn.Module):
     """One block: a fixed permutation, then an affine coupling of both halves.
 

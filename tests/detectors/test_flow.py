@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from detectors.blocks.flow import Flow, flow_loss, soft_clamp
+from detectors.blocks.flow import Flow, flow_loss, n_weights, soft_clamp
 from detectors.blocks.trainer import Training, train
 from detectors.loop import Loop
 
@@ -121,6 +121,11 @@ def test_trained_on_gaussian_data_the_likelihood_approaches_the_true_entropy():
         after = float(flow_loss(*net(fresh))) + constant
     assert before - entropy > 0.5
     assert -0.03 < after - entropy < 0.06
+
+
+@pytest.mark.parametrize("n", [2, 7, 8])
+def test_counted_weights_are_those_of_the_flow(n):
+    assert n_weights(n, 3, 16) == sum(each.numel() for each in flow(n).parameters())
 
 
 def test_a_single_feature_cannot_be_split():
