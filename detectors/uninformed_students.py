@@ -40,6 +40,7 @@ TAUGHT_BY = {"resnet18": ("layer4",), "efficientnet_lite0": ("blocks.6",)}  # ot
 N_TARGET_WINDOWS = 256  # that the teacher's statistics come from
 N_TEACHER_BATCH = 64
 N_ANSWERS = 12  # wide layers of networks that a step keeps, about
+N_FEATURES = 512  # of a crop, about
 N_MEASURED = 100  # normals for the map's statistics, where none are held out
 TEACHER, CROPS, STUDENTS, WINDOWS = range(4)  # seeds
 
@@ -126,7 +127,7 @@ class UninformedStudents(HeadedDetector):
     def forecast(self, n_images: int) -> Forecast:
         """Images twice, the crops, and the widest layer's answers; see Detector."""
         config, (height, width) = self.config, self.geometry.input_hw
-        crop_bytes = 3 * reach(max(config.patch_sides)) ** 2
+        crop_bytes = 3 * reach(max(config.patch_sides)) ** 2 + 4 * N_FEATURES
         images, crops = 2 * 3 * height * width * n_images, config.n_crops * crop_bytes
         pixels = (height + reach(65)) * (width + reach(65))
         answers = int(N_ANSWERS * 4 * 256 * config.width * pixels)
@@ -247,14 +248,16 @@ class UninformedStudents(HeadedDetector):
 
     def _finish_fit(self, held_out: Iterable[Prepared]) -> Iterator[Prediction]:
         head = cast(Students, self._ready_head())
-        items, parts = self._parts_of(head, held_out)
-        measured = parts or self._parts_of(head, self._measured)[1]
+        sizes, parts = self._parts_of(head, held_out)
+        measured = (sizes, parts) if parts else self._parts_of(head, self._measured)
         self._measured = ()
-        head.standardize_maps(measured)
-        for item, part in zip(items, parts, strict=True):
+        inside = self.geometry.inside
+        shown = [part[..., inside(part.shape[-2:], size)] for size, part in zip(*measured, strict=True)]
+        head.standardize_maps(shown)
+        for size, part in zip(sizes, parts, strict=True):
             with torch.inference_mode():
                 grid = head.combined(torch.from_numpy(part).to(self.config.device))[0].cpu().numpy()
-            yield self._prediction(grid, item)
+            yield self._prediction(grid, size)
 
     def _parts_of(
         self, head: Students, images: Iterable[Prepared]
@@ -275,6 +278,7 @@ class UninformedStudents(HeadedDetector):
 
 def _n_features(backbone: Backbone, side: int) -> int:
     """Channels of the backbone's maps together."""
-    blank = torch.zeros((1, side, side, 3), dtype=torch.uint8)
+    net = backbone.net()
+    blank = torch.zeros((1, side, side, 3), dtype=torch.uint8, device=net.scale.device)
     with torch.no_grad():
-        return sum(each.shape[1] for each in backbone.net()(blank))
+        return sum(each.shape[1] for each in net(blank))

@@ -99,12 +99,12 @@ class Students(nn.Module):
         """Take mean and deviation of errors and variances from normals.
 
         Args:
-            parts: (1, n_ensembles, 2, gh, gw) float32 each, at least one.
+            parts: (1, n_ensembles, 2, ...) float32 each, at least one: all cells, or those that count.
         """
-        values = np.concatenate(parts).astype(np.float64)
-        mean, std = (each(values, axis=(0, 3, 4), keepdims=True)[0] for each in (np.mean, np.std))
-        self.mean.copy_(torch.from_numpy(mean))
-        self.std.copy_(torch.from_numpy(std).clamp_min(SMALLEST))
+        values = np.concatenate([each.reshape(*self.mean.shape[:2], -1) for each in parts], axis=2)
+        mean, std = (each(values, axis=2, dtype=np.float64) for each in (np.mean, np.std))
+        self.mean.copy_(torch.from_numpy(mean)[..., None, None])
+        self.std.copy_(torch.from_numpy(std)[..., None, None].clamp_min(SMALLEST))
 
     def combined(self, parts: Tensor) -> Tensor:
         """(1, gh, gw): the sum of standardised error and variance, mean over patch sides."""

@@ -124,6 +124,19 @@ def test_map_statistics_are_those_of_held_out_normals(fitted, normals):
     )
 
 
+def test_map_statistics_leave_out_what_repeats_an_edge(normals):
+    narrow = [image[:, :30] for image in normals]
+    detector = tiny(patch_sides=(17,)).fit(narrow)
+    _, held_out = split_normals(len(narrow), detector.config.val_fraction, detector.config.seed)
+    grids = [
+        detector.head_(torch.from_numpy(detector.prepare(narrow[index]).pixels)[None]) for index in held_out
+    ]
+    inside = detector.geometry.inside(grids[0].shape[1:], (48, 30))
+    assert not inside.all()
+    assert abs(np.mean([grid[0].numpy()[inside] for grid in grids])) < 1e-4
+    assert abs(np.mean([grid.numpy() for grid in grids])) > 1e-3
+
+
 def test_without_held_out_normals_the_statistics_come_from_the_others(normals):
     detector = tiny().fit(normals[:2])
     assert not detector.calibration.held_out
