@@ -173,6 +173,18 @@ def test_candidates_bound_what_is_kept(normals):
     assert [len(each) for each in detector.head_.banks()] == [80, 75]
 
 
+def test_the_mean_training_image_is_subtracted(fitted, normals):
+    train, _ = split_normals(len(normals), fitted.config.val_fraction, fitted.config.seed)
+    mean = np.mean([normals[index] / 255 for index in train], axis=0)
+    rest = torch.from_numpy((normals[0] / 255 - mean).astype(np.float32)).permute(2, 0, 1)
+    small, large = fitted.head_.vectors(torch.from_numpy(normals[0])[None])
+    for found, embed, side, stride in (
+        (small, fitted.head_.encoder.small, 16, 4),
+        (large, fitted.head_.encoder.large, 32, 8),
+    ):
+        assert torch.allclose(found, embed(all_patches(rest, side, stride)), atol=1e-5)
+
+
 def test_a_map_is_the_product_of_both_sizes(fitted, normals):
     head, pixels = fitted.head_, torch.from_numpy(normals[0])[None]
     expected = torch.ones(48, 64)
@@ -232,7 +244,8 @@ def test_the_scorer_runs_as_onnx(fitted, normals):
             opset_version=17, input_names=["pixels"], output_names=["scores"],
         )  # fmt: skip
     session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
-    for image in normals:
+    noise = np.random.default_rng(7).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    for image in [*normals, noise]:
         expected = fitted.scorer()(torch.from_numpy(image)[None])
         (found,) = session.run(None, {"pixels": image[None]})
         assert found.shape == (1, 48, 64)
