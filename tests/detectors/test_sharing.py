@@ -77,6 +77,7 @@ def test_features_are_shared_between_runners_and_whatever_else_comes_in_a_batch(
     computed.clear()
     with share_features():
         assert equal(features(runner(), images[:4]), expected[:4])
+        assert equal(features(runner(), images), expected)
         assert equal(features(runner(), images[::-1]), expected[::-1])
     assert computed == [4, 2]
 
