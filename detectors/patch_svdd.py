@@ -57,6 +57,7 @@ class PatchSvddConfig(TrainedConfig):
         stride_small, stride_large: between the patches that are compared, in pixels; even, the small one
             divides both half the patch_side and the large one.
         svdd_weight: of the losses that draw neighbours together, against those of the directions (lambda).
+            The paper tunes it for each category; 1 is the default of the authors' published code.
         n_pairs: of patches, for each loss in each step.
         bank_size: embeddings of normal patches kept at each size; None keeps all.
         n_candidates: embeddings that the kept ones are chosen from, at most, at each size.
@@ -67,7 +68,7 @@ class PatchSvddConfig(TrainedConfig):
     n_dimensions: int = 32
     stride_small: int = 4
     stride_large: int = 8
-    svdd_weight: float = 1e-3
+    svdd_weight: float = 1.0
     n_pairs: int = 32
     bank_size: int | None = 5_000
     n_candidates: int = 50_000
@@ -80,7 +81,7 @@ class PatchSvddConfig(TrainedConfig):
     PROFILES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {
             "image_hw": (256, 256), "aspect": "stretch", "patch_side": 64, "n_dimensions": 64,
-            "stride_small": 4, "stride_large": 16, "svdd_weight": 1.0, "bank_size": None, "n_pairs": 64,
+            "stride_small": 4, "stride_large": 16, "bank_size": None, "n_pairs": 64,
             "learning_rate": 1e-4,
             "n_steps": 120_000,  # 300 epochs of 250 images, 100 patches each, 64 pairs a step
         },
