@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import detectors
+from detectors.backbones import Backbone
 from detectors.base import Prediction, split_normals
 from detectors.uninformed_students import UninformedStudents, UninformedStudentsConfig
 from tests.detectors import smoke_scene
@@ -89,6 +90,15 @@ def test_a_checkpoint_of_other_images_is_not_used(normals, tmp_path):
     rng = np.random.default_rng(1)
     others = [normal_image(rng) for _ in range(10)]
     assert same_state(tiny().fit(others, checkpoint=tmp_path / "kept"), tiny().fit(others))
+
+
+def test_a_checkpoint_is_of_the_same_images_and_settings_on_any_number_of_threads():
+    backbone = Backbone("tiny", "random")
+    images = torch.zeros(2, 48, 64, 3, dtype=torch.uint8)
+    key = tiny()._key(images, backbone)
+    assert tiny(n_threads=2, time_budget_s=9.0)._key(images, backbone) == key
+    assert tiny()._key(images + 1, backbone) != key
+    assert tiny(n_steps=9)._key(images, backbone) != key
 
 
 def test_students_leave_the_teacher_alone(fitted, normals):
