@@ -185,6 +185,7 @@ class Scorer(nn.Module):
     def __init__(self, backbone: nn.Module | None, head: nn.Module) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
+        self.eval()  # exporters put every part back into the mode that the whole was in
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
