@@ -60,7 +60,7 @@ def stages() -> Iterator[TellStage]:
             if key != (event.title, event.stage):
                 shown.close()
                 key = event.title, event.stage
-                progress = shown.enter_context(_progress(UNITS.get(event.stage, "steps")))
+                progress = shown.enter_context(_progress(UNITS.get(event.stage, "steps"), brief=True))
                 task_id = progress.add_task(f"{event.title} {event.stage}", total=event.total, note="")
             note = "" if event.loss is None else f"loss {event.loss:.4g}"
             progress.update(task_id, completed=event.step, total=event.total, note=note)
@@ -68,7 +68,8 @@ def stages() -> Iterator[TellStage]:
         yield tell
 
 
-def _progress(unit: str) -> Any:
+def _progress(unit: str, brief: bool = False) -> Any:
+    """Bars that count some unit; brief ones leave room in 80 columns for a long title and a loss."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -87,15 +88,15 @@ def _progress(unit: str) -> Any:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:.{int(speed < 100)}f} {unit}/s" if speed else f"- {unit}/s", no_wrap=True)
 
+    spent = () if brief else (TextColumn("spent"), TimeElapsedColumn())
     columns = (
         TextColumn("{task.description:<10}", markup=False),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=8 if brief else 30),
         MofNCompleteColumn(),
         Rate(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("spent"),
-        TimeElapsedColumn(),
+        *spent,
         TextColumn("{task.fields[note]}", markup=False),
     )
     return Progress(*columns, console=Console(stderr=True), refresh_per_second=4)

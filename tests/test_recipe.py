@@ -8,6 +8,7 @@ import pytest
 
 from curate.errors import CurateError, Missing
 from curate.recipe import example, load
+from curate.score_training import Choice
 
 
 def write(folder: Path, text: str) -> Path:
@@ -87,7 +88,7 @@ def test_written_example_loads_whatever_the_path(tmp_path: Path, folder: str) ->
     ("line", "told"),
     [
         ("detectors = []", "detectors"),
-        ('detectors = [{name = "pdim"}]', 'unknown detector "pdim"; known: padim'),
+        ('detectors = [{name = "pdim"}]', 'unknown detector "pdim"; known: '),
         ('detectors = [{name = "padim"}, {name = "padim"}]', 'the detector "padim" is there twice'),
         ("split = {fractions = {train = 0.9}}", "split.fractions: Expected fractions"),
     ],
@@ -121,3 +122,40 @@ options = { table = "inside.csv", codes = "codes.csv", category = "codes.csv", c
         "category": "codes.csv",
         "columns": {"lot": "Los"},
     }
+
+
+def test_several_detectors_have_settings_of_their_own_and_say_what_they_learn_from(tmp_path: Path) -> None:
+    recipe = load(
+        write(
+            tmp_path,
+            """
+name = "tiles"
+[[sources]]
+path = "images"
+[[detectors]]
+name = "padim"
+profile = "smoke"
+[[detectors]]
+name = "tiled:padim"
+tile_side = 128
+[score]
+fit_unknown = true
+with_anomalies = 3
+robust = 0.2
+[threshold]
+detector = "tiled:padim"
+""",
+        )
+    )
+    assert recipe.detectors == [
+        {"name": "padim", "profile": "smoke"},
+        {"name": "tiled:padim", "tile_side": 128},
+    ]
+    assert Choice(**recipe.learning) == Choice(True, 3, 0.2)
+    assert recipe.threshold_detector == "tiled:padim"
+
+
+def test_an_unknown_detector_behind_a_colon_is_told(tmp_path: Path) -> None:
+    text = 'name = "t"\n[[sources]]\npath = "i"\n[[detectors]]\nname = "tiled:padam"\n[score]\nrobust = 0.5\n'
+    with pytest.raises(CurateError, match=r'(?s)robust.*unknown detector "tiled:padam"; known: .*padim'):
+        load(write(tmp_path, text))

@@ -39,7 +39,7 @@ def test_names_that_are_unknown_or_twice_are_told_together():
 
 
 def test_stages_have_a_line_each_with_their_unit_and_loss(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     with stages() as tell:
         tell(Stage("dfr bottle", "fit", 7, 7))
         for step in range(1, 6):
