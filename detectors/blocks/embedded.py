@@ -16,7 +16,7 @@ from detectors.backbones import Backbone, Runner, make_runner
 from detectors.backbones.nets import estimate_batch_norm
 from detectors.base import Detector, Prediction
 from detectors.blocks.embedding import Embedder
-from detectors.blocks.gaussian import Samples, StreamingGaussian, n_triangle
+from detectors.blocks.gaussian import StreamingGaussian, n_triangle
 from detectors.blocks.merging import BilinearRunner, Merge, Merged, Shape, feature_shapes
 from detectors.config import Config
 from detectors.geometry import Prepared
@@ -134,12 +134,12 @@ class EmbeddedDetector(Detector):
                 break
         return found
 
-    def _collect(self, images: Iterable[Prepared]) -> tuple[list[tuple[int, int]], list[Samples]]:
+    def _collect(self, images: Iterable[Prepared]) -> tuple[list[tuple[int, int]], list[Tensor]]:
         """Sizes and features of images; the features stay in memory, so only for the few held out."""
         sizes, features = [], []
         for batch, embedded in self._embedder().stream(images, self.config.batch_size):
             sizes += [each.image_hw for each in batch]
-            features.append(Samples(embedded[:, : len(batch)].clone()))
+            features.append(embedded[:, : len(batch)].clone())
         return sizes, features
 
     # predicting

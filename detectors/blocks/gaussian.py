@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,18 +11,6 @@ from detectors.threads import run_parallel
 
 BLOCK = 256  # positions worked on together, so that temporaries stay in the processor's cache
 SMALL_BYTES = 5 << 19  # of each temporary that is float64 and quadratic in the channels
-
-
-class Samples(NamedTuple):
-    """Samples of every position, and how much each counts.
-
-    Attributes:
-        values: (P, B, d), any B >= 1; on any device.
-        weights: (P, B) in (0, 1], or None where all count fully.
-    """
-
-    values: Tensor
-    weights: Tensor | None = None
 
 
 class StreamingGaussian:
@@ -48,31 +35,25 @@ class StreamingGaussian:
     ) -> None:
         self.n_samples = 0
         self.shift: Tensor | None = None
-        self.weights, self.squares = torch.zeros((2, n_positions), dtype=torch.float64, device=device)
         self.sums = torch.zeros((n_positions, n_channels), dtype=torch.float64, device=device)
         self.products = torch.zeros((n_positions, n_channels, n_channels), dtype=dtype, device=device)
 
-    def add(self, values: Tensor, weights: Tensor | None = None) -> None:
-        """Add samples; see Samples."""
-        if self.shift is None:
-            self.shift = values.mean(dim=1).to(self.sums.device)
-        for at in blocks(len(self.sums)):
-            self._add(Samples(values, weights), at, self.shift)
-        self.n_samples += values.shape[1]
+    def add(self, batch: Tensor) -> None:
+        """Add samples.
 
-    def _add(self, samples: Samples, at: slice, shift: Tensor) -> None:
-        delta = samples.values[at].to(self.products) - shift[at, None].to(self.products.dtype)
-        weighted = delta
-        if samples.weights is None:
-            self.weights[at] += delta.shape[1]
-            self.squares[at] += delta.shape[1]
-        else:
-            weights = samples.weights[at].to(self.sums)
-            self.weights[at] += weights.sum(dim=1)
-            self.squares[at] += weights.square().sum(dim=1)
-            weighted = delta * weights[:, :, None].to(delta)
-        self.products[at].baddbmm_(weighted.mT, delta)
-        self.sums[at] += weighted.sum(dim=1, dtype=torch.float64)
+        Args:
+            batch: (P, B, d), any B >= 1; on any device.
+        """
+        if self.shift is None:
+            self.shift = batch.mean(dim=1).to(self.sums.device)
+        for at in blocks(len(self.sums)):
+            self._add(batch, at, self.shift)
+        self.n_samples += batch.shape[1]
+
+    def _add(self, batch: Tensor, at: slice, shift: Tensor) -> None:
+        delta = batch[at].to(self.products) - shift[at, None].to(self.products.dtype)
+        self.products[at].baddbmm_(delta.mT, delta)
+        self.sums[at] += delta.sum(dim=1, dtype=torch.float64)
 
     def mean(self, at: slice = slice(None)) -> Tensor:
         """Mean at some positions, (p, d) float64.
@@ -80,7 +61,7 @@ class StreamingGaussian:
         Raises:
             ValueError: no samples were added.
         """
-        found: Tensor = self._known_shift()[at].double() + self.sums[at] / self.weights[at, None]
+        found: Tensor = self._known_shift()[at].double() + self.sums[at] / self.n_samples
         return found
 
     def _known_shift(self) -> Tensor:
@@ -89,20 +70,23 @@ class StreamingGaussian:
         return self.shift
 
     def scatter(self, at: slice = slice(None)) -> Tensor:
-        """Weighted sum of the outer products of x - mean at some positions, (p, d, d) float64."""
+        """Sum of the outer products of x - mean at some positions, (p, d, d) float64."""
+        return self._scatter(at, self.n_samples)
+
+    def _scatter(self, at: slice, n_samples: int) -> Tensor:
         sums = self.sums[at]
         found: Tensor = self.products[at].double()
-        found.baddbmm_(sums[:, :, None], (sums / self.weights[at, None])[:, None, :], alpha=-1)
+        found.baddbmm_(sums[:, :, None], (sums / n_samples)[:, None, :], alpha=-1)
         return found
 
     def covariance(self, at: slice = slice(None)) -> Tensor:
-        """Sample covariance of some positions, (p, d, d) float64; divided by N - 1 where all weights are 1.
+        """Sample covariance of some positions, (p, d, d) float64; divided by N - 1.
 
         Raises:
             ValueError: fewer than two samples.
         """
         self.need_two()
-        return self.scatter(at).div_(freedom(self.weights[at], self.squares[at])[:, None, None])
+        return self.scatter(at).div_(self.n_samples - 1)
 
     def need_two(self) -> None:
         """Refuse to go on with fewer than two samples."""
@@ -110,7 +94,7 @@ class StreamingGaussian:
             raise ValueError(f"A covariance needs at least 2 samples, found {self.n_samples}.")
 
     def finish(
-        self, epsilon: float, held_out: Sequence[Samples] = (), n_threads: int = 0
+        self, epsilon: float, held_out: Sequence[Tensor] = (), n_threads: int = 0
     ) -> tuple["Gaussian", Tensor]:
         """The fitted Gaussians, and the distances of held-out samples from what was fitted without them.
 
@@ -119,7 +103,7 @@ class StreamingGaussian:
 
         Args:
             epsilon: added to the diagonal of every covariance.
-            held_out: of all positions.
+            held_out: batches of samples, (P, n, d) each.
             n_threads: 0 is one for each core.
 
         Returns:
@@ -130,35 +114,28 @@ class StreamingGaussian:
         """
         self.need_two()
         shift = self._known_shift()
-        distances = torch.zeros((sum(each.values.shape[1] for each in held_out), len(self.sums)))
+        before, after = self.n_samples, self.n_samples + sum(each.shape[1] for each in held_out)
+        distances = torch.zeros((after - before, len(self.sums)))
+
+        def factor(at: slice, n_samples: int) -> Tensor:
+            return regular_factor(self._scatter(at, n_samples).div_(n_samples - 1), epsilon)
 
         def work(at: slice) -> None:
             if held_out:
-                factor = regular_factor(self.covariance(at), epsilon)
-                values = torch.cat([each.values[at] for each in held_out], dim=1)
-                distances[:, at] = solved_distances(factor, self.mean(at), values).T
+                values = torch.cat([each[at] for each in held_out], dim=1)
+                distances[:, at] = solved_distances(factor(at, before), self.mean(at), values).T
                 for each in held_out:
                     self._add(each, at, shift)
-            self.products[at] = inverse_of(regular_factor(self.covariance(at), epsilon)).to(self.products)
+            self.products[at] = inverse_of(factor(at, after)).to(self.products)
 
         run_parallel(work, blocks(len(self.sums), small_block(self.sums.shape[1])), n_threads)
-        self.n_samples += len(distances)
+        self.n_samples = after
         return self.take_whitener(), distances
 
     def take_whitener(self) -> "Gaussian":
         """Gaussians whose whitener is what stands in `products`, which is given away."""
         whitener, self.products = self.products.float(), torch.empty(0)
         return Gaussian(self.mean().float(), whitener)
-
-
-def freedom(weights: Tensor, squares: Tensor) -> Tensor:
-    """What a scatter is divided by for an unbiased covariance: N - 1 when N weights are 1.
-
-    Args:
-        weights: (p,) sums of weights.
-        squares: (p,) sums of squared weights.
-    """
-    return weights - squares / weights
 
 
 def regular_factor(covariance: Tensor, epsilon: float) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 MAX_PRODUCTS = 4 << 20  # vectors times centres that are held at once: 16 MB
-ROUNDING = 1e-6  # of a squared distance, as a share of a squared length
+ROUNDING = 1e-5  # of a squared distance, as a share of a squared length
 N_SEEDED = 4096  # vectors that the first centres are drawn from, or four for each centre
 N_STEPS, BATCH, N_FULL = 60, 2048, 5
 
@@ -120,8 +120,8 @@ def seeds(vectors: Tensor, n_seeds: int, generator: torch.Generator) -> Tensor:
     and the one that leaves least is taken.
     """
     chosen = vectors[torch.randint(len(vectors), (1,), generator=generator)]
-    left, _ = nearest(vectors, chosen)
     squares = vectors.square().sum(dim=1)
+    left = _without_rounding(nearest(vectors, chosen)[0], squares)
     rows = [chosen]
     n_drawn = 2 + int(math.log(n_seeds))
     while len(rows) < n_seeds and left.max() > 0:
@@ -133,9 +133,13 @@ def seeds(vectors: Tensor, n_seeds: int, generator: torch.Generator) -> Tensor:
         apart = torch.minimum(left[:, None], apart.clamp_(min=0))
         best = apart.sum(dim=0, dtype=torch.float64).argmin()
         rows.append(drawn_rows[best : best + 1])
-        left = apart[:, best].contiguous()
-        left[left <= ROUNDING * squares] = 0  # equal to a centre but for rounding
+        left = _without_rounding(apart[:, best], squares)
     return torch.cat(rows)
+
+
+def _without_rounding(distances: Tensor, squares: Tensor) -> Tensor:
+    """Squared distances, 0 where they are no more than the rounding of vectors with such squared lengths."""
+    return torch.where(distances <= ROUNDING * squares, 0.0, distances)
 
 
 def inertia(vectors: Tensor, centres: Tensor) -> float:

@@ -8,10 +8,8 @@ from torch import Tensor
 
 from detectors.blocks.gaussian import (
     Gaussian,
-    Samples,
     StreamingGaussian,
     blocks,
-    freedom,
     inverse_of,
     regular_factor,
     solved_distances,
@@ -39,10 +37,10 @@ def neighbours(grid_hw: tuple[int, int], window: int) -> Tensor:
 class Pool:
     """Moments over all samples of a window, clipped at the border of the grid, for each position.
 
-    Exact: with weights w, means m and scatters S of the positions q of a window, the pooled scatter is
-    sum(S_q) + sum(w_q (m_q - m)(m_q - m)'). The sum of scatters is a separable box filter. It slides down the
-    grid with window rows in memory, so that a row of the accumulated products may be overwritten once its
-    pooled moments are made.
+    Exact: with the means m and scatters S of the positions q of a window, and N samples at each, the pooled
+    scatter is sum(S_q) + N sum((m_q - m)(m_q - m)'). The sum of scatters is a separable box filter. It slides
+    down the grid with window rows in memory, so that a row of the accumulated products may be overwritten
+    once its pooled moments are made.
 
     Args:
         statistics: with P = H * W positions, row by row.
@@ -55,15 +53,12 @@ class Pool:
         self.statistics, self.grid_hw, self.reach = statistics, grid_hw, window // 2
         around = neighbours(grid_hw, window).to(statistics.sums.device)
         self.around = around.clamp(min=0)
-        self.inside = (around >= 0).to(torch.float64)
+        self.inside = (around >= 0).to(torch.float64)  # (P, K)
         self.means = statistics.mean()
-        self.weights = statistics.weights[self.around] * self.inside  # (P, K)
-        total = self.weights.sum(dim=1, keepdim=True)
+        self.n_positions = self.inside.sum(dim=1)
         self.mean = torch.zeros_like(self.means)
-        for share, places in zip((self.weights / total).T, self.around.T, strict=True):
-            self.mean += share[:, None] * self.means[places]
-        squares = (statistics.squares[self.around] * self.inside).sum(dim=1)
-        self.freedom = freedom(total[:, 0], squares)
+        for inside, places in zip(self.inside.T, self.around.T, strict=True):
+            self.mean += (inside / self.n_positions)[:, None] * self.means[places]
 
     def each_row(self, work: Work, n_threads: int = 0) -> None:
         """Call work(at, mean, covariance) for the positions `at` of every row: (w, d) and (w, d, d) float64.
@@ -110,22 +105,24 @@ class Pool:
             work(at, self.mean[at], self._covariance(at, scatter))
 
     def _covariance(self, at: slice, scatter: Tensor) -> Tensor:
-        between = self.means[self.around[at]] - self.mean[at, None]
-        scatter.baddbmm_((between * self.weights[at, :, None]).mT, between)
-        return scatter.div_(self.freedom[at, None, None])
+        n_samples = self.statistics.n_samples
+        between = (self.means[self.around[at]] - self.mean[at, None]) * self.inside[at, :, None]
+        scatter.baddbmm_(between.mT, between, alpha=n_samples)
+        return scatter.div_((n_samples * self.n_positions[at] - 1)[:, None, None])
 
 
 def pooled_distances(
-    pool: Pool, epsilon: float, held_out: Sequence[Samples], around: Tensor | None, n_threads: int = 0
+    pool: Pool, epsilon: float, held_out: Sequence[Tensor], around: Tensor | None, n_threads: int = 0
 ) -> Tensor:
     """(n, P) float32: Mahalanobis distances of held-out samples; see least_distances for `around`."""
-    values = torch.cat([each.values for each in held_out], dim=1) if len(held_out) > 1 else held_out[0].values
-    n_positions, n_samples, n_channels = values.shape
+    n_positions, _, n_channels = held_out[0].shape
+    n_samples = sum(each.shape[1] for each in held_out)
     n_around = 1 if around is None else around.shape[1]
     found = torch.empty((n_positions, n_around, n_samples))
 
     def work(at: slice, mean: Tensor, covariance: Tensor) -> None:
-        moved = values[at] if around is None else values[around[at].clamp(min=0)]
+        places = at if around is None else around[at].clamp(min=0)
+        moved = torch.cat([each[places] for each in held_out], dim=-2)
         factor = regular_factor(covariance, epsilon)
         distances = solved_distances(factor, mean, moved.reshape(len(mean), -1, n_channels))
         found[at] = distances.reshape(len(mean), n_around, n_samples)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from detectors.blocks.gaussian import Gaussian, Samples, StreamingGaussian
+from detectors.blocks.gaussian import Gaussian, StreamingGaussian
 
 N_POSITIONS, N_SAMPLES, N_CHANNELS = 6, 23, 5
 EPSILON = 0.01
@@ -100,7 +100,7 @@ def test_saved_tensors_give_the_same_gaussian_back(samples):
 
 def test_held_out_samples_are_scored_without_themselves_and_then_learned(samples):
     train, held_out = samples[:, :17], samples[:, 17:]
-    gaussian, distances = fitted(train, 9, 8).finish(EPSILON, [Samples(held_out)])
+    gaussian, distances = fitted(train, 9, 8).finish(EPSILON, [held_out[:, :2], held_out[:, 2:]])
     without = fitted(train).finish(EPSILON)[0].distances(held_out.contiguous())
     np.testing.assert_allclose(distances, without, rtol=1e-4)
     everything = fitted(samples).finish(EPSILON)[0]

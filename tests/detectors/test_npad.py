@@ -11,13 +11,14 @@ import detectors
 from detectors import memory
 from detectors.memory import TooLarge
 from detectors.npad import Npad, z_statistics
-from detectors.padim import Padim
+from detectors.padim import Padim, PadimConfig
 from tests.detectors import smoke_scene
 from tests.helpers.tiny import anomalous_image, normal_image
 
 TINY = {
     "backbone": "tiny", "weights": "random", "n_channels": 20, "image_hw": (48, 64), "batch_size": 4,
-    "runtime": "torch", "n_clusters": 12, "n_sampled": 400,
+    "runtime": "torch", "n_clusters": 12, "n_sampled": 400, "window": 3, "min_neighbors": False,
+    "centre_weight": 1.0,
 }  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def test_map_is_the_sum_of_two_distances_written_out(normals, min_neighbors):
 
 
 def test_a_window_of_one_without_centres_orders_maps_as_padim_does(normals):
-    same = {key: value for key, value in TINY.items() if key not in ("n_clusters", "n_sampled")}
+    same = {key: value for key, value in TINY.items() if hasattr(PadimConfig, key)}
     padim = detectors.create("padim", **same)
     assert isinstance(padim, Padim)
     padim.fit(normals)

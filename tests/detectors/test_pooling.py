@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.blocks.gaussian import Samples, StreamingGaussian
+from detectors.blocks.gaussian import StreamingGaussian
 from detectors.blocks.pooling import Pool, finish_pooled, least_distances, neighbours, pooled_distances
 
 GRID_HW, N_SAMPLES, N_CHANNELS, EPSILON = (19, 5), 8, 4, 0.01
@@ -19,11 +19,10 @@ def samples() -> torch.Tensor:
     return torch.from_numpy(values.astype(np.float32))
 
 
-def streamed(samples: torch.Tensor, weights: torch.Tensor | None = None) -> StreamingGaussian:
+def streamed(samples: torch.Tensor) -> StreamingGaussian:
     statistics = StreamingGaussian(samples.shape[0], samples.shape[2])
-    for start in range(0, samples.shape[1], 3):
-        at = slice(start, start + 3)
-        statistics.add(samples[:, at], None if weights is None else weights[:, at])
+    for batch in samples.split(3, dim=1):
+        statistics.add(batch)
     return statistics
 
 
@@ -80,7 +79,7 @@ def test_held_out_distances_equal_those_of_the_fitted_gaussians(samples, least):
     around = neighbours(GRID_HW, 3) if least else None
     train, held_out = samples[:, :5], samples[:, 5:]
     pool = Pool(streamed(train), GRID_HW, 3)
-    split = [Samples(held_out[:, :2]), Samples(held_out[:, 2:])]
+    split = [held_out[:, :2], held_out[:, 2:]]
     distances = pooled_distances(pool, EPSILON, split, around)
     gaussian = finish_pooled(Pool(streamed(train), GRID_HW, 3), EPSILON)
     expected = least_distances(gaussian, held_out.contiguous(), around)
@@ -98,19 +97,6 @@ def test_the_least_distance_is_the_minimum_over_the_window(samples):
         ]
         np.testing.assert_allclose(found[:, position], torch.stack(each).amin(dim=0), rtol=1e-4)
     assert (found <= gaussian.distances(batch) * (1 + 1e-5)).all()
-
-
-def test_weighted_moments_equal_pooling_with_weights(samples):
-    weights = torch.from_numpy(np.random.default_rng(1).integers(1, 4, (N_POSITIONS, N_SAMPLES)) / 4)
-    means, covariances = moments(streamed(samples, weights), 3)
-    for position in (0, 7, 52, N_POSITIONS - 1):
-        places = window_of(position, 3)
-        pooled = samples[places].double().reshape(-1, N_CHANNELS).numpy()
-        expected = np.cov(pooled, rowvar=False, aweights=weights[places].reshape(-1).numpy())
-        np.testing.assert_allclose(covariances[position], expected, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(
-            means[position], np.average(pooled, axis=0, weights=weights[places].reshape(-1)), rtol=1e-6
-        )
 
 
 def test_pooling_needs_two_samples(samples):
