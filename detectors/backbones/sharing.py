@@ -55,9 +55,8 @@ class SharedFeatures:
             self.n_bytes += n_bytes
 
 
-_sharing: list[
-    SharedFeatures
-] = []  # the innermost block's last; for all threads, since detectors run in several
+# the innermost block's comes last; for all threads, since a detector runs in several
+_sharing: list[SharedFeatures] = []
 
 
 @contextmanager

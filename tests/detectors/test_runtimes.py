@@ -134,6 +134,6 @@ def test_the_last_runners_are_kept():
 
 
 def test_an_exported_network_runs_in_torch_too(images):
-    backbone = Backbone("tiny", "random")
+    backbone = Backbone("efficientnet_lite0", "packaged")  # not built before the export
     compared = [make_runner(backbone, INPUT_HW, name) for name in ("onnxruntime", "torch")]
-    assert compare(*compared, images) < 1e-5
+    assert compare(*compared, images) < 1e-4

@@ -38,8 +38,8 @@ def computed(monkeypatch) -> list[int]:
     return counts
 
 
-def runner(layers=(), backbone="tiny"):
-    return make_runner(Backbone(backbone, "random", layers), INPUT_HW, "onnxruntime")
+def runner(layers=(), runtime="onnxruntime"):
+    return make_runner(Backbone("tiny", "random", layers), INPUT_HW, runtime)
 
 
 def features(of, images) -> list[list[np.ndarray]]:
@@ -80,6 +80,13 @@ def test_features_are_shared_between_runners_and_whatever_else_comes_in_a_batch(
         assert equal(features(runner(), images), expected)
         assert equal(features(runner(), images[::-1]), expected[::-1])
     assert computed == [4, 2]
+
+
+def test_maps_that_a_runtime_overwrites_are_copied(images):
+    expected = features(runner(runtime="openvino"), images)
+    with share_features() as shared:
+        assert all(equal(features(runner(runtime="openvino"), images), expected) for _ in range(2))
+    assert shared.n_hits == len(images)
 
 
 def test_nothing_is_shared_outside_of_the_block(images, computed):
