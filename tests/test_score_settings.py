@@ -2,6 +2,7 @@ import pytest
 
 from curate.progress import Stage, bar, stages
 from curate.score_settings import check_names, parse
+from tests.test_cli import run_curate
 
 
 def test_a_setting_for_one_detector_wins_over_one_for_all():
@@ -65,3 +66,13 @@ def test_a_bar_has_no_loss(capsys, monkeypatch):
         advance(3)
     assert "maps/s" in (told := capsys.readouterr().err)
     assert "loss" not in told
+
+
+def test_unknown_detectors_are_wrong_usage_whatever_else_is_wrong(tmp_path):
+    done = run_curate("score", "nothing", "--detector", "padim", "--detector", "nopad", home=tmp_path)
+    assert done.returncode == 2
+    assert 'Unknown detector "nopad". Did you mean "npad"' in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run_curate("score", "nothing", "--set", "npad:window=5", home=tmp_path)
+    assert done.returncode == 2
+    assert "not among those that score: padim" in done.stderr
