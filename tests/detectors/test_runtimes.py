@@ -9,7 +9,7 @@ import detectors
 from detectors.backbones import Backbone, agreement, make_runner, recorded_runtime, resolve_runtime
 from detectors.backbones.agreement import compare
 from detectors.backbones.export import exported
-from detectors.backbones.runners import Torch
+from detectors.backbones.runners import Torch, import_openvino
 from detectors.backbones.runtimes import N_KEPT, _kept
 from tests.detectors import smoke_scene
 
@@ -96,8 +96,14 @@ def test_bf16_features_are_float32_a_few_percent_off(images, runtime):
     exact = make_runner(backbone, INPUT_HW, "torch")
     reduced = make_runner(backbone, INPUT_HW, runtime, precision="bf16")
     reduced.run(images[:1], lambda _, maps: [check(each) for each in maps])
-    assert 0 < compare(reduced, exact, images) < 0.05
+    has_bf16 = runtime == "torch" or "BF16" in capabilities()
+    assert (1e-3 if has_bf16 else 0) < compare(reduced, exact, images) < 0.05
     assert all(each.dtype == torch.float32 for each in backbone.net().parameters())
+
+
+def capabilities() -> list[str]:
+    """What OpenVINO says of this processor; without BF16 it works in f32."""
+    return import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def check(features: np.ndarray) -> None:
