@@ -136,15 +136,18 @@ def test_a_shift_by_one_pixel_changes_the_interior_less_than_padims(seed, tmp_pa
     cache = tmp_path_factory.getbasetemp() / "exports"
     images = smoke_scene.normals(seed)
     changes = {}
-    for name in ("padim", "npad"):
-        detector = detectors.create(name, profile="smoke", cache_folder=cache).fit(images)
+    for name, options in (
+        ("padim", {}),
+        ("npad", {"window": 3, "min_neighbors": False, "centre_weight": 0.0}),  # the pooling alone
+    ):
+        detector = detectors.create(name, profile="smoke", cache_folder=cache, **options).fit(images)
         scorer = detector.scorer()
         before, after = (
             torch.stack([interior(scorer(torch.from_numpy(each)[None])) for each in pictures])
             for pictures in (images, [np.roll(each, 1, axis=1) for each in images])
         )
         changes[name] = float((after - before).abs().mean() / before.std())
-    assert changes["npad"] < changes["padim"]
+    assert changes["npad"] < 0.9 * changes["padim"]
 
 
 def test_z_scores_of_the_held_out_normals_have_mean_0_and_deviation_1(normals):
