@@ -13,9 +13,11 @@ VERBS = (
     "check",
     "split",
     "score",
+    "cost",
     "threshold",
     "triage",
     "export",
+    "export-model",
     "verify",
     "build",
 )
@@ -32,7 +34,7 @@ app = typer.Typer(
 
 def _register() -> None:
     for verb in VERBS:
-        app.command(verb)(importlib.import_module(f"curate.commands.{verb}").run)
+        app.command(verb)(importlib.import_module(f"curate.commands.{verb.replace('-', '_')}").run)
 
 
 @app.callback(invoke_without_command=True)

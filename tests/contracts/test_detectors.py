@@ -16,6 +16,7 @@ NOT_DETECTORS = {
     "base",
     "calibration",
     "config",
+    "export",
     "geometry",
     "headed",
     "loop",
