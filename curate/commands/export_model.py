@@ -31,7 +31,7 @@ def run(
             "--fpr",
             min=0,
             max=1,
-            help="Accepted share of false alarms on held-out normals, where curate threshold has chosen none.",
+            help="Accepted share of false alarms on held-out normals, if curate threshold has chosen none.",
         ),
     ] = 0.01,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace models that are there.")] = False,
