@@ -87,7 +87,10 @@ class FcddConfig(TrainedConfig):
             "confetti_masks": False,
         },
         "cpu": {},
-        "smoke": {"image_hw": (64, 64), "n_steps": 40, "train_batch": 8, "batch_size": 8, "contrast": False},
+        "smoke": {
+            "image_hw": (64, 64), "n_steps": 40, "train_batch": 8, "batch_size": 8, "contrast": False,
+            "n_threads": 1,
+        },
     }  # fmt: skip
 
     def __post_init__(self) -> None:
