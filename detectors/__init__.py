@@ -54,9 +54,9 @@ def detector_class(name: str) -> "type[Detector]":
     Raises:
         ValueError: the name is unknown; the message lists the nearest known names.
 
-    >>> detector_class("padin")
+    >>> detector_class("padin")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: Unknown detector "padin". Did you mean "padim"? Known: padim.
+    ValueError: Unknown detector "padin". Did you mean "padim"... Known: ...
     """
     if name in DETECTORS:
         found: type[Detector] = DETECTORS[name].load()
