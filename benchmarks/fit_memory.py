@@ -2,7 +2,7 @@
 
     python benchmarks/fit_memory.py [--detectors padim npad] [--counts 100 400 1600]
 
-Every fit runs in a process of its own, on drawn noise that is made when it is asked for, at the "cpu" profile.
+Every fit runs in a process of its own, at the "cpu" profile, on noise that is drawn when it is asked for.
 """
 
 import argparse
