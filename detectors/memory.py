@@ -2,8 +2,13 @@
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
 
 M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 LARGE_BYTES = 4 << 20
@@ -53,6 +58,35 @@ def check_fits(name: str, forecast: Forecast) -> None:
         f"Fitting {name} would need {gib(forecast.fit_bytes)} of memory, and {gib(free)} is free; it grows "
         f"with {forecast.grows_with}. {' Or: '.join(forecast.remedies)}".strip()
     )
+
+
+def forecast_fit(detector: "Detector", n_images: int, sizes_hw: Sequence[tuple[int, int]]) -> Forecast | None:
+    """What a fit on some number of images would need, without fitting; None where it is negligible.
+
+    Args:
+        detector: unfitted; its geometry is chosen as a fit would.
+        n_images: normals, of which the fit holds some out.
+        sizes_hw: heights and widths of the normals, or of some of them.
+
+    Raises:
+        ValueError: fewer than two images, or a setting that does not suit them.
+    """
+    from detectors.normals import split_normals
+
+    config = detector.config
+    detector._settle(sizes_hw)
+    train, _ = split_normals(n_images, config.val_fraction, config.seed, detector._max_held_out())
+    return detector.forecast(len(train))
+
+
+def gpu_peak_bytes(device: str) -> int | None:
+    """Most memory of a GPU that this process's arrays took so far; None for a device that is no GPU.
+
+    Without the libraries' own memory (the CUDA context), which other tools show too.
+    """
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device)) if torch.device(device).type == "cuda" else None
 
 
 def gib(n_bytes: int) -> str:
