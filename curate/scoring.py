@@ -5,6 +5,7 @@ them take from the same backbone is computed once.
 """
 
 import hashlib
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,8 @@ __all__ = [
     "to_uint8",
 ]  # fmt: skip
 
-BATCH = 16  # most images of a chunk, and of a journal entry
+CHUNK = 64  # most images that are decoded ahead and go through one detector after the other
+BATCH = 16  # most images of a journal entry
 WRITERS = 2  # threads that encode and write maps
 STATES_SHARE = 3  # detectors of a category are loaded together up to a third of the free memory
 FORMAT = 1  # of the stored maps; a new number scores everything again
@@ -207,7 +209,7 @@ def _score(category: str, rows: Sequence[Row], runs: Sequence[_Run], progress: A
         run.beside |= {other.name for other in runs} - {run.name}
     with _storing(progress) as store:
         mark = time.perf_counter()
-        for chunk, images in prefetch(_decoded, chunks(left, BATCH), n_workers=1, n_ahead=2):
+        for chunk, images in prefetch(_decoded, chunks(left, CHUNK), n_workers=1, n_ahead=2):
             shared = (time.perf_counter() - mark) / len(runs)
             with shared_features(len(runs) > 1):  # of this chunk only: what came first would stay
                 for run, detector in loaded:
@@ -240,12 +242,12 @@ class _Store:
         self.pending: deque[tuple[_Run, list[Future[Line]]]] = deque()
 
     def put(self, run: _Run, answers: "Iterator[tuple[Row, Prediction]]") -> None:
-        """Store one detector's answers for a chunk; waits for those of the chunk before."""
-        futures = [self.pool.submit(run.store, row, prediction) for row, prediction in answers]
-        if futures:
+        """Store one detector's answers for a chunk, noting those of a batch while the next one is made."""
+        while batch := list(itertools.islice(answers, BATCH)):
+            futures = [self.pool.submit(run.store, row, prediction) for row, prediction in batch]
             self.pending.append((run, futures))
-        while len(self.pending) > 1:
-            self.finish_one()
+            while len(self.pending) > 1:
+                self.finish_one()
 
     def finish_one(self) -> None:
         """Wait for the maps of the oldest chunk and note them."""

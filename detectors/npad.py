@@ -48,7 +48,8 @@ class NpadConfig(EmbeddedConfig):
 
     Attributes:
         window: side of the square of positions whose features one Gaussian takes in; odd, 1 is PaDiM's.
-        min_neighbors: compare a vector with all Gaussians of its window, and keep the least distance.
+        min_neighbors: compare a vector with several Gaussians of its window, and keep the least distance.
+        search_step: which ones: every search_step-th row and column, counted from the middle; 1 takes all.
         n_clusters: cluster centres of normal features.
         n_sampled: feature vectors kept for the clustering, drawn from all images and positions.
         centre_weight: of the distance to the nearest centre, beside Mahalanobis; 0 leaves it out.
@@ -57,6 +58,7 @@ class NpadConfig(EmbeddedConfig):
 
     window: int = 5
     min_neighbors: bool = True
+    search_step: int = 2
     n_clusters: int = 256
     n_sampled: int = 20_000
     centre_weight: float = 0.5
@@ -80,6 +82,8 @@ class NpadConfig(EmbeddedConfig):
         super().__post_init__()
         if self.window < 1 or self.window % 2 == 0:
             raise ValueError(f"Expected an odd window of at least 1 position, found {self.window}.")
+        if self.search_step < 1:
+            raise ValueError(f"Expected a search_step of at least 1 position, found {self.search_step}.")
         if not 1 <= self.n_clusters <= self.n_sampled:
             raise ValueError(
                 f"Expected n_clusters from 1 to n_sampled, found {self.n_clusters} and {self.n_sampled}."
@@ -176,7 +180,7 @@ class Npad(EmbeddedDetector):
         """See Detector."""
         gaussian, centres = self._ready()
         around = self._around()
-        for batch, embedded in self._embedder().stream(prepared, self.config.batch_size):
+        for batch, embedded in self._embedded(prepared):
             # always a full batch, so that distances do not depend on what comes together
             with one_torch_thread():
                 near = least_distances(gaussian, embedded, around).cpu()
@@ -209,7 +213,10 @@ class Npad(EmbeddedDetector):
         return height, width
 
     def _around(self) -> Tensor | None:
-        return neighbours(self._grid_hw(), self.config.window) if self.config.min_neighbors else None
+        config = self.config
+        if not config.min_neighbors:
+            return None
+        return neighbours(self._grid_hw(), config.window, config.search_step)
 
     def _work_bytes(self, grid_hw: tuple[int, int], d: int, n_threads: int) -> int:
         row, window = grid_hw[1] * d * d, self.config.window

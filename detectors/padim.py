@@ -89,7 +89,7 @@ class Padim(EmbeddedDetector):
     def predict_prepared(self, prepared: Iterable[Prepared]) -> Iterator[Prediction]:
         """See Detector."""
         gaussian = self._ready()
-        for batch, embedded in self._embedder().stream(prepared, self.config.batch_size):
+        for batch, embedded in self._embedded(prepared):
             # always a full batch, so that distances do not depend on what comes together
             with one_torch_thread():
                 distances = gaussian.distances(embedded).cpu().numpy()

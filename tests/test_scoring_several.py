@@ -73,7 +73,7 @@ def test_killed_while_two_detectors_score_and_run_again_gives_the_same_bytes(tab
         f"""
 import os, signal, pandas, curate.scoring as scoring
 from pathlib import Path
-scoring.BATCH = 3
+scoring.BATCH = scoring.CHUNK = 3
 append, count = scoring.Journal.append, 0
 def dying(self, lines):
     global count

@@ -63,6 +63,7 @@ class EmbeddedDetector(Detector):
         self.backbone_ = Backbone(config.backbone, config.weights)
         self.channels_: Tensor | None = None  # (d,) indices into all channels, ascending
         self._runner: Runner | None = None
+        self._spare: Embedder | None = None  # of the last prediction; its buffers take time to make
 
     @property
     def map_blur_sigma(self) -> float:  # type: ignore[override]
@@ -75,7 +76,7 @@ class EmbeddedDetector(Detector):
         """Forget an earlier fit; returns the images after a random backbone has seen the first of them."""
         stream = iter(images)
         self.backbone_ = Backbone(self.config.backbone, self.config.weights)
-        self._runner, self.channels_ = None, None
+        self._runner, self.channels_, self._spare = None, None, None
         if self.config.weights != "random":
             return stream
         first = list(itertools.islice(stream, N_FOR_BATCH_NORM))
@@ -101,6 +102,16 @@ class EmbeddedDetector(Detector):
             merging = BilinearRunner(runner, shapes, channels)
             return Embedder(merging, merging.shapes, range(len(channels)), self.config.batch_size)
         return Embedder(runner, shapes, channels, self.config.batch_size)
+
+    def _embedded(self, prepared: Iterable[Prepared]) -> Iterator[tuple[list[Prepared], Tensor]]:
+        """Batches to predict with their features; see Embedder.stream."""
+        runner = self._ready_runner()
+        embedder, self._spare = self._spare or self._embedder(), None  # two at a time have one each
+        try:
+            yield from embedder.stream(prepared, self.config.batch_size)
+        finally:
+            if self._runner is runner:  # and not fitted anew meanwhile
+                self._spare = embedder
 
     def _ready_runner(self) -> Runner:
         if self._runner is None:
@@ -206,7 +217,7 @@ class EmbeddedDetector(Detector):
 
     def _set_backbone(self, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
         self.backbone_ = saved_backbone(self.config, (), state, meta)
-        self.channels_, self._runner = state["channels"], None
+        self.channels_, self._runner, self._spare = state["channels"], None, None
 
     def _meta(self) -> dict[str, Any]:
         return backbone_facts(self.backbone_, self.config, self._runner)
