@@ -118,10 +118,10 @@ inline std::string shortest(Number value) {
     return {text.data(), end};
 }
 
-inline std::string rounded(double value) {
+inline std::string rounded(double value, int n_digits) {
     std::array<char, 64> text{};
     const auto end =
-        std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, 3).ptr;
+        std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, n_digits).ptr;
     return {text.data(), end};
 }
 
@@ -188,7 +188,7 @@ inline void write_csv(const std::filesystem::path& path, const std::vector<Row>&
         file << writing::quoted(row.file) << ',';
         if (row.error.empty())
             file << writing::shortest(row.score) << ',' << (row.anomalous ? "true" : "false") << ','
-                 << row.width << ',' << row.height << ',' << writing::rounded(row.ms) << ",\n";
+                 << row.width << ',' << row.height << ',' << writing::rounded(row.ms, 3) << ",\n";
         else
             file << ",,,,," << writing::quoted(row.error) << '\n';
     }
@@ -206,10 +206,10 @@ inline std::string summary(const std::vector<Row>& rows, double seconds) {
             ms.push_back(row.ms);
     std::sort(ms.begin(), ms.end());
     const auto latency = [&ms](double share) {
-        return ms.empty() ? "null" : writing::rounded(writing::quantile(ms, share));
+        return ms.empty() ? "null" : writing::rounded(writing::quantile(ms, share), 3);
     };
-    return "{\"n_images\": " + std::to_string(ms.size()) + ", \"seconds\": " + writing::rounded(seconds) +
-           ", \"images_per_s\": " + writing::rounded(static_cast<double>(ms.size()) / seconds) +
+    return "{\"n_images\": " + std::to_string(ms.size()) + ", \"seconds\": " + writing::rounded(seconds, 6) +
+           ", \"images_per_s\": " + writing::rounded(static_cast<double>(ms.size()) / seconds, 3) +
            ", \"latency_ms_p50\": " + latency(0.5) + ", \"latency_ms_p95\": " + latency(0.95) +
            ", \"peak_rss_bytes\": " + std::to_string(writing::peak_rss_bytes()) + "}";
 }
