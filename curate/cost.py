@@ -79,22 +79,29 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return out
 
 
-def notes(row: Mapping[str, Any]) -> list[str]:
-    """What there is to say of a detector besides its numbers."""
-    name, out = row["name"], []
+def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of what there is to say besides the numbers; what holds for several detectors is said once."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        for told in _notes(row):
+            names.setdefault(told, []).append(row["name"])
+    return [f"  {', '.join(named)}: {told}" for told, named in names.items()]
+
+
+def _notes(row: Mapping[str, Any]) -> list[str]:
+    out = []
     if row.get("error"):
-        out.append(f"  {name} was not measured: {row['error']}")
+        out.append(f"not measured. {row['error']}")
     if row.get("added"):
-        out.append(f"  {name} was not measured here but comes from a file")
+        out.append("not measured here, from a file")
     if row.get("note"):
-        out.append(f"  {name}: {row['note']}")
+        out.append(row["note"])
     if row.get("image_auroc") is not None and row.get("auroc_from"):
         counts = f"{row.get('n_normal', NONE)} normal and {row.get('n_anomalous', NONE)} anomalous images"
-        out.append(f"  {name}: AUROC on {counts} of the test part, scores of {row['auroc_from']}")
+        out.append(f"AUROC on {counts} of the test part, scores of {row['auroc_from']}")
     if growth := row.get("growth"):
-        out.append(f"  {name}: {_growth_line(growth)}")
-    out += [f"  {name}: {warning}" for warning in row.get("warnings") or ()]
-    return out
+        out.append(_growth_line(growth))
+    return [*out, *(row.get("warnings") or ())]
 
 
 def _growth_line(growth: Mapping[str, Any]) -> str:

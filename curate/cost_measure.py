@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.cost import half_side, quantile
 from curate.cost_forecast import growth, half, need
-from curate.cost_process import NotMeasured, ask
+from curate.cost_process import NotMeasured, ask, busy
 from curate.files import writing
 
 Row = dict[str, Any]
@@ -27,6 +27,7 @@ class Measure:
         measure_growth: by further fits, also where the detector can forecast.
         cache: where exported backbones are kept between runs.
         work: folder for the fitted states; emptied before and removed afterwards.
+        n_cores: that this process may use.
     """
 
     detector: str
@@ -37,6 +38,7 @@ class Measure:
     measure_growth: bool
     cache: Path
     work: Path
+    n_cores: int
 
     def run(self, say: Callable[[str], None]) -> dict[str, Any]:
         """Measure; keys of data_schemas/cost.json, and scores by sample_id.
@@ -52,6 +54,7 @@ class Measure:
             self.work.mkdir(parents=True)
         try:
             say(f"{self.detector}: fitting on {len(self.train)} images in a fresh process")
+            noise = busy(self.n_cores)
             fitted = self._fit(self.config, self.train)
             say(f"{self.detector}: predicting in a fresh process")
             request = {
@@ -62,7 +65,8 @@ class Measure:
                 "n_timed": self.n_timed,
             }
             shown = ask("predict", request, self.work)
-            return _joined(fitted, shown) | {"growth": self._growth(fitted, say)}
+            told = {"warnings": fitted["warnings"] + noise, "growth": self._growth(fitted, say)}
+            return _joined(fitted, shown) | told
         finally:
             self._clear()
 

@@ -62,6 +62,17 @@ def ask(
     return {**found, "pid": process.pid}
 
 
+def busy(n_cores: int) -> list[str]:
+    """A warning where other programs keep the machine busy; the load of measuring itself is allowed."""
+    load = os.getloadavg()[0]
+    if load <= 2 * n_cores:
+        return []
+    return [
+        f"the machine was busy with other work (load {load:.1f} on {n_cores} cores), so times are too long: "
+        "--again measures anew"
+    ]
+
+
 def _ended(code: int) -> str:
     """How a process ended that gave no answer.
 

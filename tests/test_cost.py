@@ -17,7 +17,7 @@ from curate.cost import forecast_lines, notes, points, quantile, table, text
 from curate.cost_added import read_added
 from curate.cost_forecast import at_side, forecast, growth
 from curate.cost_images import choose, some
-from curate.cost_process import NotMeasured, ask
+from curate.cost_process import NotMeasured, ask, busy
 from curate.errors import DataFault, Missing
 from curate.steps.cost_picture import LETTER, LINE, draw, places
 from detectors.memory import forecast_fit, gpu_peak_bytes
@@ -71,12 +71,13 @@ def test_table_shows_gpu_memory_only_where_a_gpu_was_used():
 
 
 def test_notes_say_whose_scores_what_failed_and_what_came_from_a_file():
-    told = [line for row in ROWS for line in notes(row)]
-    assert (
-        "  padim: AUROC on 6 normal and 7 anomalous images of the test part, scores of curate score" in told
-    )
-    assert "  cpp was not measured here but comes from a file" in told
-    assert "  broken was not measured: ValueError: no." in told
+    told = notes([*ROWS, {**ROWS[0], "name": "npad"}])
+    auroc = "AUROC on 6 normal and 7 anomalous images of the test part, scores of curate score"
+    assert told == [
+        f"  padim, npad: {auroc}",
+        "  cpp: not measured here, from a file",
+        "  broken: not measured. ValueError: no.",
+    ]
 
 
 def test_notes_tell_growth_and_what_was_not_possible():
@@ -86,7 +87,7 @@ def test_notes_tell_growth_and_what_was_not_possible():
         "name": "x",
         "growth": {"from": "measured", "whole": whole, "half_images": whole, "half_side": none},
     }
-    (line,) = notes(row)
+    (line,) = notes([row])
     assert "measured: 8.0 MiB and 4.0 MiB; with half the images 8.0 MiB" in line
     assert line.endswith("at half the image side not possible (too small)")
 
@@ -274,6 +275,12 @@ def test_fewer_images_keep_the_shares_and_do_not_depend_on_row_order():
 
 
 # processes
+
+
+@pytest.mark.parametrize(("load", "told"), [(3.9, []), (31.2, ["31.2 on 2 cores"])])
+def test_a_machine_busy_with_other_work_is_told(load, told, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    assert [warning[warning.index("31") : warning.index(")")] for warning in busy(2)] == told
 
 
 def test_a_killed_process_is_reported_with_a_remedy(tmp_path):

@@ -125,9 +125,8 @@ def lines(content: dict[str, Any]) -> str:
         f"{content['dataset']}, {content['category']}: fitted on {content['n_normals']} images; "
         f"{place['processor']}, {place['n_cores']} cores",
         *table(rows),
+        *notes(rows),
     ]
-    for row in rows:
-        out += notes(row)
     drawn = f"Picture: {content['picture']}" if content["picture"] else "No picture: no detector has an AUROC"
     return "\n".join([*out, f"  {drawn}"])
 

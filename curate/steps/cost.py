@@ -151,7 +151,7 @@ def _row(
     if known is None:
         measure = Measure(
             detector, config, train, shown, plan.n_timed, plan.measure_growth, context.workspace.cache,
-            folder / "work",
+            folder / "work", machine()["n_cores"],
         )  # fmt: skip
         try:
             measured = measure.run(context.say)
