@@ -32,6 +32,7 @@ class Confetti:
             as shares of full white. Both darken.
         visible: a square that changes its pixels by less than this on average (share of full white), since
             they are dark already, brightens instead.
+        least_change: pixels that change by fewer grey levels than this stay as they were.
     """
 
     n_coloured: float = 0.9
@@ -42,6 +43,7 @@ class Confetti:
     coloured: tuple[float, float] = (-1.0, 0.0)
     dark: tuple[float, float] = (-1.0, -0.3)
     visible: float = 0.08
+    least_change: int = 1
 
 
 def add_confetti(
@@ -64,8 +66,10 @@ def add_confetti(
     for _ in range(MAX_TRIES):
         changed = _blurred(_layer(image, rng, settings), settings)
         noisy = np.clip(np.rint(image + changed), 0, 255).astype(np.uint8)
-        mask: np.ndarray = (noisy != image).any(axis=-1)
+        change = np.abs(noisy.astype(np.int16) - image).max(axis=-1)
+        mask: np.ndarray = change >= max(1, settings.least_change)
         if mask.any():
+            noisy[~mask] = image[~mask]
             return noisy, mask
     raise ValueError(f"Expected confetti that can be seen, found none in {MAX_TRIES} tries with {settings}.")
 

@@ -1,16 +1,22 @@
-"""Batches that FCDD learns from: normal images, confetti on normal images, labelled anomalies."""
+"""Batches that FCDD learns from: normal images, synthetic and labelled anomalies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.blocks.confetti import add_confetti
+from detectors.blocks.confetti import Confetti, add_confetti
+from detectors.blocks.scars import add_scars
 
 Defective = tuple[np.ndarray, np.ndarray | None]  # (h, w, 3) uint8, and its (h, w) bool mask if it is known
+Synthetic = Literal["confetti", "small"]
+# squares of "small": smaller, sharper and more of them than the paper's
+SMALL = Confetti(
+    n_coloured=1.2, n_dark=1.0, side_fractions=(3 / 224, 40 / 224), blur_fraction=1.2 / 224, least_change=10
+)
 
 
 class Settings(Protocol):
@@ -23,7 +29,9 @@ class Settings(Protocol):
     @property
     def shift_fraction(self) -> float: ...
     @property
-    def confetti_masks(self) -> bool: ...
+    def synthetic(self) -> Synthetic: ...
+    @property
+    def synthetic_masks(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Batches:
         self.normals, self.defective, self.settings = normals, defective, settings
 
     def draw(self, rng: np.random.Generator) -> Batch:
-        """One batch: half of it normal, the rest confetti and labelled anomalies, in this order."""
+        """One batch: half of it normal, the rest synthetic and labelled anomalies, in this order."""
         settings = self.settings
         n_anomalous = settings.train_batch // 2
         n_labelled = 0
@@ -70,8 +78,8 @@ class Batches:
         images = [image for image, _ in drawn]
         masks: list[np.ndarray | None] = [None] * len(images)
         for place in range(settings.train_batch - n_anomalous, n_drawn):
-            images[place], mask = add_confetti(images[place], rng)
-            masks[place] = mask if settings.confetti_masks else None
+            images[place], mask = self._spoilt(images[place], place, rng)
+            masks[place] = mask if settings.synthetic_masks else None
         for index in _some(len(self.defective), n_labelled, rng):
             image, known = self._shifted(self.defective[index], rng)
             images.append(image)
@@ -81,6 +89,16 @@ class Batches:
         blank = np.zeros(images[0].shape[:2], bool)
         joined = torch.from_numpy(np.stack([blank if mask is None else mask for mask in masks]))
         return Batch(images, anomalous, located, joined)
+
+    def _spoilt(
+        self, image: np.ndarray, place: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """An anomaly made of a normal image, and its mask; of "small" ones every other one has scars."""
+        if self.settings.synthetic == "confetti":
+            return add_confetti(image, rng)
+        if place % 2:
+            return add_scars(image, self.normals[int(rng.integers(len(self.normals)))], rng)
+        return add_confetti(image, rng, SMALL)
 
     def _shifted(self, item: Defective, rng: np.random.Generator) -> Defective:
         """Image and mask moved by some pixels, mirrored at the edges."""

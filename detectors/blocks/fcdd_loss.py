@@ -28,6 +28,16 @@ def heat(phi: Tensor) -> Tensor:
     return squared / ((squared + 1).sqrt() + 1)
 
 
+def joint_heat(phi: Tensor) -> Tensor:
+    """(N, h, w) heat of the lengths of (N, k, h, w) vectors; with k = 1 that of the values.
+
+    >>> joint_heat(torch.tensor([2.0, 2.0, math.sqrt(7)]).view(1, 3, 1, 1)).item()
+    3.0
+    """
+    squared = phi.square().sum(dim=1)
+    return squared / ((squared + 1).sqrt() + 1)
+
+
 def anomalous_loss(mean_heat: Tensor) -> Tensor:
     """-log(1 - exp(-m)) of mean heats m >= 0, same shape: near infinite for 0, falling to 0."""
     m = mean_heat + TINY
@@ -45,17 +55,22 @@ def image_losses(heats: Tensor, anomalous: Tensor) -> Tensor:
     return torch.where(anomalous, anomalous_loss(means), means)
 
 
-def pixel_losses(heats: Tensor, masks: Tensor) -> Tensor:
+def pixel_losses(heats: Tensor, masks: Tensor, each_pixel: bool = False) -> Tensor:
     """(N,) loss of images whose mask is known.
 
     Args:
         heats: (N, H, W), at the size of the masks.
         masks: (N, H, W) bool; an image with an empty one counts as normal.
+        each_pixel: the anomalous part is the mean loss of the pixels in the mask, however few they are, so
+            that each must be hot (ours); not the loss of their sum over the image's area (the paper's).
     """
     inside = masks.flatten(1).to(heats.dtype)
     values = heats.flatten(1)
     normal = (values * (1 - inside)).mean(dim=1)
-    anomalous = anomalous_loss((values * inside).mean(dim=1))
+    if each_pixel:
+        anomalous = (anomalous_loss(values) * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
+    else:
+        anomalous = anomalous_loss((values * inside).mean(dim=1))
     return normal + torch.where(inside.any(dim=1), anomalous, torch.zeros_like(anomalous))
 
 

@@ -1,7 +1,8 @@
 """Networks of FCDD: what is trained, on pixels or on the maps of a frozen backbone.
 
 Source: Liznerski et al., "Explainable Deep One-Class Classification", ICLR 2021, arXiv:2007.01760, and the
-widths of its public code. That frozen features are standardised and joined is ours.
+widths of its public code. That frozen features are joined and whitened, and that there may be several
+outputs, whose length is what gets hot (as in the hypersphere classifier that the paper builds on), is ours.
 """
 
 from collections.abc import Sequence
@@ -13,60 +14,72 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.backbones import Backbone
-from detectors.blocks.fcdd_loss import heat
+from detectors.blocks.fcdd_loss import joint_heat
 
-MIN_SPREAD = 1e-3  # of a channel that is all but constant on the normals
+MIN_VARIANCE = 1e-6  # of a channel that is all but constant on the normals
+SHRINKAGE = 0.01  # added to the channels' correlations, so that whitening does not blow up noise
 
 
 class Head(nn.Module):
     """A trained body, and the heat of its features: (N, gh, gw)."""
 
-    def __init__(self, body: nn.Module, n_last: int) -> None:
+    def __init__(self, body: nn.Module, n_last: int, n_outputs: int = 1) -> None:
         super().__init__()
         self.body = body
-        self.last = nn.Conv2d(n_last, 1, 1)
+        self.last = nn.Conv2d(n_last, n_outputs, 1)
 
     def forward(self, inputs: Any) -> Tensor:
         """From what the body takes."""
-        return heat(self.last(self.body(inputs))[:, 0])
+        return joint_heat(self.last(self.body(inputs)))
 
 
 class Joined(nn.Module):
-    """Maps of a backbone as one, each channel standardised by its moments on normal images.
+    """Maps of a backbone as one, whitened: on normal images channels have no mean and hardly correlate.
 
     The grid is that of the second map, or of the only one; others are resampled to it.
     """
 
     mean: Tensor  # (C,)
-    spread: Tensor  # (C,)
+    matrix: Tensor  # (C, C): the inverse root of the shrunk correlations, times each channel's 1 / spread
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.n_channels = sum(channels)
         self.register_buffer("mean", torch.zeros(self.n_channels))
-        self.register_buffer("spread", torch.ones(self.n_channels))
+        self.register_buffer("matrix", torch.eye(self.n_channels))
 
     def measure(self, features: Sequence[Sequence[np.ndarray]]) -> None:
         """Take the moments from the (C, h, w) maps of some images."""
-        means, squares = [], []
-        for layer in zip(*features, strict=True):
-            values = np.stack([each.astype(np.float64).reshape(each.shape[0], -1) for each in layer])
-            means.append(values.mean(axis=(0, 2)))
-            squares.append(values.std(axis=(0, 2)))
-        self.mean.copy_(torch.from_numpy(np.concatenate(means)))
-        self.spread.copy_(torch.from_numpy(np.concatenate(squares)).clamp(min=MIN_SPREAD))
+        n, total = 0, torch.zeros(self.n_channels, dtype=torch.float64)
+        products = torch.zeros(self.n_channels, self.n_channels, dtype=torch.float64)
+        for maps in features:
+            values = joined([torch.from_numpy(each)[None] for each in maps])[0].flatten(1).double()
+            n, total = n + values.shape[1], total + values.sum(dim=1)
+            products += values @ values.T
+        mean = total / n
+        covariance = products / n - torch.outer(mean, mean)
+        spread = covariance.diagonal().clamp(min=MIN_VARIANCE).sqrt()
+        values, vectors = torch.linalg.eigh(covariance / torch.outer(spread, spread))
+        root = (vectors * (values.clamp(min=0) + SHRINKAGE).rsqrt()) @ vectors.T
+        self.mean.copy_(mean)
+        self.matrix.copy_(root / spread)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """(N, C, h, w)."""
-        grid_hw = maps[min(1, len(maps) - 1)].shape[-2:]
-        same = [
-            each
-            if each.shape[-2:] == grid_hw
-            else functional.interpolate(each, [int(side) for side in grid_hw], mode="bilinear")
-            for each in maps
-        ]
-        mean, spread = (each.view(1, -1, 1, 1) for each in (self.mean, self.spread))
-        return (torch.cat(same, dim=1) - mean) / spread
+        centred = joined(maps) - self.mean.view(1, -1, 1, 1)
+        return functional.conv2d(centred, self.matrix[:, :, None, None])
+
+
+def joined(maps: Sequence[Tensor]) -> Tensor:
+    """(N, C, h, w): maps one behind the other, at the size of the second, or of the only one."""
+    grid_hw = maps[min(1, len(maps) - 1)].shape[-2:]
+    same = [
+        each
+        if each.shape[-2:] == grid_hw
+        else functional.interpolate(each, [int(side) for side in grid_hw], mode="bilinear")
+        for each in maps
+    ]
+    return torch.cat(same, dim=1)
 
 
 class Planes(nn.Module):

@@ -24,6 +24,14 @@ def test_the_mask_is_exactly_where_pixels_changed(image):
     assert np.array_equal(image, before)
 
 
+def test_pixels_that_hardly_change_are_left_alone(image):
+    for noisy, mask in many(image, least_change=10):
+        change = np.abs(noisy.astype(int) - image).max(axis=2)
+        assert np.array_equal(mask, change > 0)
+        assert change[mask].min() >= 10
+    assert min(np.abs(n.astype(int) - image).max(axis=2)[m].min() for n, m in many(image)) == 1
+
+
 def test_every_image_gets_confetti_even_when_the_expected_number_is_tiny(image):
     assert all(mask.any() for _, mask in many(image, n_coloured=1e-9, n_dark=0.0))
 
