@@ -6,7 +6,7 @@ paper. That strided pooling can be exchanged for dilation: Bailer et al., "Fast 
 with Pooling Layers", BMVC 2017, arXiv:1805.03096.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,16 +83,21 @@ class PatchNet(nn.Module):
             self.convolutions.append(conv)
             n_in = n_out
 
-    def forward(self, images: Tensor, stride: int = 1) -> Tensor:
+    def forward(
+        self, images: Tensor, stride: int = 1, norms: Sequence[nn.Module] | nn.ModuleList = ()
+    ) -> Tensor:
         """Descriptors of patches; see the class.
 
         Args:
             images: (N, 3, h, w), at least reach(side) pixels along each side.
             stride: 1, 2, 4 or 8 pixels between patches.
+            norms: what follows the first convolutions while the network learns; see patch_learning.
         """
         x = images
-        for conv, step in zip(self.convolutions, _steps(self.side, stride), strict=True):
+        for index, (conv, step) in enumerate(zip(self.convolutions, _steps(self.side, stride), strict=True)):
             x = functional.conv2d(x, conv.weight, conv.bias, step.conv_stride, dilation=step.dilation)  # type: ignore[arg-type]
+            if index < len(norms):
+                x = norms[index](x)
             if step.pooled:
                 x = functional.max_pool2d(x, 2, step.pool_stride, dilation=step.dilation)
             if not step.last:

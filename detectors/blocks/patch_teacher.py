@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detectors.backbones import Runner
-from detectors.blocks.patch_nets import PatchNet, normalized
+from detectors.blocks.patch_learning import Learner
+from detectors.blocks.patch_nets import PatchNet
 
 N_AT_ONCE = 64
 SCALES = (0.5, 3.0)  # source pixels for a pixel of a crop
@@ -133,19 +134,30 @@ def correlation_loss(descriptors: Tensor) -> Tensor:
 class Distillation(nn.Module):
     """A teacher with the linear decoder that is only needed while it learns."""
 
-    def __init__(self, teacher: PatchNet, n_descriptor: int, n_features: int) -> None:
+    def __init__(
+        self,
+        teacher: PatchNet,
+        n_descriptor: int,
+        n_features: int,
+        compactness: float = 1.0,
+        normed: bool = False,
+    ) -> None:
+        """`compactness` is the weight of correlation_loss; for `normed` see Learner."""
         super().__init__()
-        self.teacher = teacher
+        self.compactness = compactness
+        self.teacher = Learner(teacher, normed)
         self.decoder = nn.Linear(n_descriptor, n_features)
 
-    def loss(self, crops: Tensor, features: Tensor) -> Tensor:
-        """Squared distance to the backbone's features, mean over crops, plus correlation_loss.
+    def loss(self, windows: Tensor, features: Tensor, stride: int = 1) -> Tensor:
+        """Squared distance to the backbone's features, mean over patches, plus correlation_loss.
 
         Args:
-            crops: (n, s, s, 3) uint8, of one patch each.
-            features: (n, n_features).
+            windows: (n, 3, h, w) float32 in [-1, 1].
+            features: (n, n_features, k, l), of their patches.
+            stride: pixels between these.
         """
-        descriptors = self.teacher(normalized(crops)).flatten(1)
-        distance = (self.decoder(descriptors) - features).square().sum(dim=1).mean()
-        loss: Tensor = distance + correlation_loss(descriptors)
+        descriptors = self.teacher(windows, stride).movedim(1, -1).flatten(0, 2)
+        wanted = features.movedim(1, -1).flatten(0, 2)
+        distance = (self.decoder(descriptors) - wanted).square().sum(dim=1).mean()
+        loss: Tensor = distance + self.compactness * correlation_loss(descriptors)
         return loss

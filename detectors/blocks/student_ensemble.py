@@ -45,12 +45,17 @@ class Ensemble(nn.Module):
         self.target_mean.copy_(found.mean(dim=1))
         self.target_std.copy_(found.std(dim=1, correction=0).clamp_min(SMALLEST))
 
-    def loss(self, images: Tensor, stride: int) -> Tensor:
-        """Squared distance of each student to the target, mean over positions, sum over students."""
+    def loss(self, images: Tensor, stride: int, learners: Iterable[nn.Module] | None = None) -> Tensor:
+        """Squared distance of each student to the target, mean over positions, sum over students.
+
+        Args:
+            images: (N, 3, h, w).
+            stride: see PatchNet.
+            learners: what students are wrapped in while they learn.
+        """
         target = self.target(images, stride)
-        distances = [
-            (student(images, stride) - target).square().sum(dim=1).mean() for student in self.students
-        ]
+        students = self.students if learners is None else learners
+        distances = [(student(images, stride) - target).square().sum(dim=1).mean() for student in students]
         return torch.stack(distances).sum()
 
     def error_and_variance(self, images: Tensor, stride: int) -> Tensor:
@@ -75,8 +80,10 @@ class Students(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, ensembles: Sequence[Ensemble], stride: int) -> None:
+    def __init__(self, ensembles: Sequence[Ensemble], stride: int, variance_weight: float = 1.0) -> None:
+        """`variance_weight`: of the variance beside the error, once both are standardised."""
         super().__init__()
+        self.variance_weight = variance_weight
         self.ensembles = nn.ModuleList(ensembles)
         self.stride = stride
         self.register_buffer("mean", torch.zeros(len(ensembles), 2, 1, 1))
@@ -107,8 +114,9 @@ class Students(nn.Module):
         self.std.copy_(torch.from_numpy(std)[..., None, None].clamp_min(SMALLEST))
 
     def combined(self, parts: Tensor) -> Tensor:
-        """(1, gh, gw): the sum of standardised error and variance, mean over patch sides."""
-        return ((parts - self.mean) / self.std).sum(dim=2).mean(dim=1)
+        """(1, gh, gw): the weighted sum of standardised error and variance, mean over patch sides."""
+        error, variance = ((parts - self.mean) / self.std).unbind(dim=2)
+        return (error + self.variance_weight * variance).mean(dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""

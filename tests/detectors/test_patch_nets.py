@@ -152,6 +152,14 @@ def test_standardised_maps_of_normals_have_mean_zero_and_sum_of_two_deviations()
     torch.testing.assert_close(head(pixels)[0].double(), expected, rtol=0, atol=1e-4)
 
 
+def test_the_variance_counts_as_much_as_its_weight():
+    torch.manual_seed(3)
+    head = Students([ensemble(), ensemble()], stride=4, variance_weight=0.25)
+    parts = torch.rand(1, 2, 2, 5, 7)
+    expected = (parts[:, :, 0] + parts[:, :, 1] / 4).mean(dim=1)
+    torch.testing.assert_close(head.combined(parts), expected)
+
+
 def test_correlation_loss_is_over_dimensions_not_samples():
     rng = torch.Generator().manual_seed(0)
     orthogonal = torch.linalg.qr(torch.randn(40, 5, generator=rng) - 0)[0]

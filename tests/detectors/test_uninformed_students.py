@@ -18,7 +18,7 @@ from tests.helpers.tiny import anomalous_image, normal_image
 TINY = {
     "backbone": "tiny", "weights": "random", "runtime": "torch", "image_hw": (48, 64), "n_threads": 1,
     "patch_sides": (17, 33), "width": 1 / 32, "n_descriptor": 5, "n_crops": 64, "n_teacher_steps": 6,
-    "n_steps": 8, "n_windows": 4,
+    "n_steps": 8, "n_windows": 4, "n_views": 12,
 }  # fmt: skip
 
 
@@ -83,6 +83,24 @@ def test_a_stopped_and_resumed_fit_equals_an_uninterrupted_one(fitted, normals, 
     resumed = tiny().fit(normals, checkpoint=tmp_path / "kept")
     assert not resumed.report.stopped
     assert same_state(resumed, fitted)
+
+
+@pytest.mark.parametrize("n_trainings", [1, 2])
+def test_a_fit_as_in_the_paper_can_be_resumed_too(normals, n_trainings, tmp_path):
+    options = {"n_views": 0, "batch_norm": False, "cosine": False, "patch_sides": (17,)}
+    whole = tiny(**options).fit(normals)
+    starts = []
+
+    def count(progress):
+        if progress.stage == "train" and progress.step == 3:
+            starts.append(progress)
+
+    def stop() -> bool:
+        return len(starts) == n_trainings
+
+    assert tiny(**options).fit(normals, progress=count, should_stop=stop, checkpoint=tmp_path).report.stopped
+    assert same_state(tiny(**options).fit(normals, checkpoint=tmp_path), whole)
+    assert not same_state(tiny(**{**options, "n_views": 12}).fit(normals), whole)
 
 
 def test_a_checkpoint_of_other_images_is_not_used(normals, tmp_path):
@@ -211,6 +229,9 @@ def test_scorer_runs_the_same_in_onnxruntime(normals, map_stride):
         ({"width": 0.0}, "width in"),
         ({"n_students": 1}, "at least 2 students"),
         ({"n_crops": 1}, "n_crops >= 2"),
+        ({"n_views": -1}, "n_views, compactness and variance_weight"),
+        ({"variance_weight": -0.1}, "n_views, compactness and variance_weight"),
+        ({"n_windows": 1, "window_margin": 0}, "batch_norm needs"),
     ],
 )
 def test_settings_out_of_range_are_refused(options, message):
