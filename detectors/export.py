@@ -4,7 +4,7 @@ The graph holds everything: resizing as Geometry.prepare does it, backbone, stat
 image's size, and the threshold. Input "image": (1, H, W, 3) uint8 RGB, any H and W. Outputs: "score" (1,)
 float32, "map" (1, H, W) float32, "anomalous" (1,) bool, score >= threshold.
 
-Resizing rounds as torch does; a few pixels in ten thousand differ by one level. So scores agree within a
+Resizing rounds as torch does; hardly a pixel in ten thousand differs by one level. So scores agree within a
 tolerance: it is checked on images whenever a graph is written, and model.json states what was found.
 """
 
@@ -206,11 +206,10 @@ def prepared(image: Tensor, sizes: Tensor, box: tuple[Place, Place], geometry: G
 
 def antialiased(places: Tensor, length: Tensor, inner: Tensor) -> Tensor:
     """(n, length) weights of antialiased bilinear resizing from `length` to `inner` pixels, at n places."""
-    scale = length / inner
-    support = scale.clamp(min=1)
-    centres = (places + 0.5) * scale
-    sources = torch.arange(length.long(), dtype=torch.float32) + 0.5  # type: ignore[call-overload]
-    weights = (1 - (sources[None, :] - centres[:, None]).abs() / support).clamp(min=0)
+    targets, sources = 2 * places + 1, 2 * torch.arange(length.long(), dtype=torch.float32) + 1  # type: ignore[call-overload]
+    # twice `inner` times the distance of both centres: whole numbers, so that a single rounding remains
+    away = (targets[:, None] * length - sources[None, :] * inner).abs()
+    weights = (1 - away / (2 * torch.maximum(length, inner))).clamp(min=0)
     weights = weights / weights.sum(dim=1, keepdim=True)
     bits = ((2**15 - 0.5) / weights.max()).log2().floor().clamp(max=22)  # torch has them as 16-bit integers
     unit = torch.pow(torch.tensor(2.0), bits)
