@@ -13,8 +13,9 @@ every step, so that frozen features are computed only once; those and the test r
 each of equal parts of the turn; the number of steps is given, not of epochs; a scale is the mean of 2 by 2
 pixels of the one before; the map is the gradient of the score rather than of the training loss, and in it a
 pixel counts only the rotations that show it; a loss that diverges ends the fit, where the published code
-clips the flow's outputs. In the default profile also: EfficientNet-Lite0 instead of AlexNet, small images, a
-small flow, features standardised by the training images, and rotated corners that repeat the edge.
+clips the flow's outputs. In the default profile also: EfficientNet-Lite0 for AlexNet, smaller images, a small
+flow, standardised features, and no rotations, which hid defects of parts that all lie one way. For parts
+that lie any way set rotations=8, rotations_per_step=4 and n_steps=600; corners then repeat the edge.
 """
 
 import dataclasses
@@ -91,7 +92,7 @@ class DiffernetConfig(TrainedConfig):
             "n_steps": 2000, "rotations": 64, "test_rotations": 64, "map_rotations": 64, "fill": "black",
             "standardise": False, "n_blocks": 8, "hidden": 2048,
         },
-        "cpu": {},
+        "cpu": {"image_side": 256, "rotations": 0, "rotations_per_step": 1, "n_steps": 100},
         "smoke": {
             "image_hw": (64, 64), "runtime": "torch", "n_threads": 1, "n_steps": 40, "learning_rate": 1e-3,
             "n_scales": 2, "rotations": 4, "test_rotations": 2, "map_rotations": 2, "n_blocks": 2,
@@ -180,8 +181,6 @@ class Differnet(Detector):
             self._pooler = self._new_pooler()
             self._runner = self._pooler.runners()[0]
         return self._pooler
-
-    # fitting
 
     def _fit(
         self, images: Iterable[Prepared], n_images: int, anomalies: Sequence[Example], loop: Loop

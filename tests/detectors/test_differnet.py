@@ -322,3 +322,10 @@ def test_paper_profile_is_the_papers():
     detector._settle([(448, 448)])
     assert detector._new_pooler().n_features() == 768
     assert detector.forecast(1).state_bytes / 4e6 == pytest.approx(172, abs=0.5)
+
+
+def test_by_default_nothing_is_turned(normals):
+    config = DiffernetConfig.from_profile("cpu")
+    options = {"rotations": config.rotations, "rotations_per_step": config.rotations_per_step, "n_steps": 5}
+    density = tiny(**options).fit(normals).density_
+    assert density.test_degrees.tolist() == density.map_degrees.tolist() == [0.0]
