@@ -14,8 +14,8 @@ each of equal parts of the turn; the number of steps is given, not of epochs; a 
 pixels of the one before; the map is the gradient of the score rather than of the training loss, and in it a
 pixel counts only the rotations that show it; a loss that diverges ends the fit, where the published code
 clips the flow's outputs. In the default profile also: EfficientNet-Lite0 for AlexNet, smaller images, a small
-flow, standardised features, and no rotations, which hid defects of parts that all lie one way. For parts
-that lie any way set rotations=8, rotations_per_step=4 and n_steps=600; corners then repeat the edge.
+flow, standardised features, and no rotations, which saves their time; that it finds more so is not shown. For
+parts that lie any way set rotations=8, rotations_per_step=4 and n_steps=600; corners then repeat the edge.
 """
 
 import dataclasses
