@@ -78,6 +78,16 @@ def nearest(vectors: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     return distances.clamp_(min=0), numbers
 
 
+def least(vectors: Tensor, centres: Tensor) -> Tensor:
+    """The distances of `nearest` alone, which take half the time without the numbers."""
+    squares = centres.square().sum(dim=1)
+    step = max(1, MAX_PRODUCTS // len(centres))
+    found = [
+        torch.addmm(squares, part, centres.T, alpha=-2).amin(dim=1) for part in torch.split(vectors, step)
+    ]
+    return torch.cat(found).add_(vectors.square().sum(dim=1)).clamp_(min=0)
+
+
 def mini_batch_kmeans(vectors: Tensor, n_clusters: int, seed: int) -> Tensor:
     """Centres of clusters.
 
@@ -144,7 +154,7 @@ def _without_rounding(distances: Tensor, squares: Tensor) -> Tensor:
 
 def inertia(vectors: Tensor, centres: Tensor) -> float:
     """Mean squared distance to the nearest centre."""
-    return float(nearest(vectors, centres)[0].double().mean())
+    return float(least(vectors, centres).double().mean())
 
 
 def _sums(vectors: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,7 +194,7 @@ class Centres:
     def distances(self, vectors: Tensor) -> Tensor:
         """Euclidean distance of each vector, (..., d), to its nearest centre, (...) float32."""
         flat = (vectors.reshape(-1, vectors.shape[-1]) - self.offset) * self.scale
-        return nearest(flat, self.centres)[0].sqrt_().reshape(vectors.shape[:-1])
+        return least(flat, self.centres).sqrt_().reshape(vectors.shape[:-1])
 
     def state(self) -> dict[str, Tensor]:
         """Tensors to save."""

@@ -19,19 +19,41 @@ from detectors.threads import n_cores, run_parallel
 Work = Callable[[slice, Tensor, Tensor], None]
 
 
-def neighbours(grid_hw: tuple[int, int], window: int) -> Tensor:
-    """(P, window * window) int64: positions around each position, row by row; -1 beyond the grid.
+Offsets = Sequence[tuple[int, int]]
 
-    >>> neighbours((1, 3), 3)[0].tolist()
+
+def square(window: int) -> Offsets:
+    """All (row, column) offsets of a window of an odd side, row by row."""
+    steps = range(-(window // 2), window // 2 + 1)
+    return [(row, column) for row in steps for column in steps]
+
+
+def cross(window: int) -> Offsets:
+    """The middle of a window and the middles of its four sides.
+
+    >>> cross(5)
+    [(-2, 0), (0, -2), (0, 0), (0, 2), (2, 0)]
+    """
+    reach = window // 2
+    return sorted({(-reach, 0), (0, -reach), (0, 0), (0, reach), (reach, 0)})
+
+
+def neighbours(grid_hw: tuple[int, int], offsets: Offsets) -> Tensor:
+    """(P, K) int64: positions at K offsets from each position; -1 beyond the grid.
+
+    Args:
+        grid_hw: rows and columns of the grid.
+        offsets: ascending, and each with its opposite, as `square` and `cross` give them; so the offset that
+            leads back from the k-th neighbour is the k-th one from the end.
+
+    >>> neighbours((1, 3), square(3))[0].tolist()
     [-1, -1, -1, -1, 0, 1, -1, -1, -1]
     """
     height, width = grid_hw
-    reach = window // 2
-    offsets = torch.arange(-reach, reach + 1)
-    rows = torch.arange(height)[:, None, None, None] + offsets[:, None]
-    columns = torch.arange(width)[None, :, None, None] + offsets
+    rows = torch.arange(height)[:, None, None] + torch.tensor([row for row, _ in offsets])
+    columns = torch.arange(width)[:, None] + torch.tensor([column for _, column in offsets])
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return torch.where(inside, rows * width + columns, -1).reshape(height * width, window**2)
+    return torch.where(inside, rows * width + columns, -1).reshape(height * width, len(offsets))
 
 
 class Pool:
@@ -51,7 +73,7 @@ class Pool:
     def __init__(self, statistics: StreamingGaussian, grid_hw: tuple[int, int], window: int) -> None:
         statistics.need_two()
         self.statistics, self.grid_hw, self.reach = statistics, grid_hw, window // 2
-        around = neighbours(grid_hw, window).to(statistics.sums.device)
+        around = neighbours(grid_hw, square(window)).to(statistics.sums.device)
         self.around = around.clamp(min=0)
         self.inside = (around >= 0).to(torch.float64)  # (P, K)
         self.means = statistics.mean()

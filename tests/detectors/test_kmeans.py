@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from detectors.blocks.kmeans import Centres, Reservoir, inertia, mini_batch_kmeans, nearest, seeds
+from detectors.blocks.kmeans import Centres, Reservoir, inertia, least, mini_batch_kmeans, nearest, seeds
 
 
 def blobs(n_blobs: int = 12, n_each: int = 500, d: int = 6) -> torch.Tensor:
@@ -24,6 +24,7 @@ def test_nearest_equals_all_distances_written_out(points):
     squared, numbers = nearest(points, centres)
     np.testing.assert_allclose(squared, expected.amin(dim=1).square(), atol=1e-3)
     assert torch.equal(numbers[7:], expected.argmin(dim=1)[7:])
+    assert torch.equal(least(points, centres), squared)
 
 
 @pytest.mark.parametrize("n_clusters", [5, 12, 40])

@@ -1,4 +1,5 @@
 import io
+import itertools
 import warnings
 
 import numpy as np
@@ -17,8 +18,8 @@ from tests.helpers.tiny import anomalous_image, normal_image
 
 TINY = {
     "backbone": "tiny", "weights": "random", "n_channels": 20, "image_hw": (48, 64), "batch_size": 4,
-    "runtime": "torch", "n_clusters": 12, "n_sampled": 400, "window": 3, "min_neighbors": False,
-    "centre_weight": 1.0,
+    "runtime": "torch", "n_clusters": 12, "n_sampled": 400, "window": 3,
+    "search": "own", "centre_weight": 1.0,
 }  # fmt: skip
 
 
@@ -81,9 +82,16 @@ def test_defective_images_score_above_all_held_out_normals(fitted):
     )
 
 
-@pytest.mark.parametrize("min_neighbors", [False, True])
-def test_map_is_the_sum_of_two_distances_written_out(normals, min_neighbors):
-    detector = tiny(min_neighbors=min_neighbors, centre_weight=0.7).fit(normals)
+@pytest.mark.parametrize(
+    ("options", "offsets"),
+    [
+        ({}, [(0, 0)]),
+        ({"search": "all"}, list(itertools.product((-1, 0, 1), repeat=2))),
+        ({"search": "cross", "window": 5}, [(0, 0), (0, 2), (0, -2), (2, 0), (-2, 0)]),
+    ],
+)
+def test_map_is_the_sum_of_two_distances_written_out(normals, options, offsets):
+    detector = tiny(centre_weight=0.7, **options).fit(normals)
     height, width = detector._grid_hw()
     pixels = torch.from_numpy(detector.prepare(normals[0]).pixels)[None]
     vectors = detector._merged()(pixels).double().numpy()
@@ -92,8 +100,7 @@ def test_map_is_the_sum_of_two_distances_written_out(normals, min_neighbors):
     near = np.full(height * width, np.inf)
     for p in range(height * width):
         for q in range(height * width):
-            apart = max(abs(p // width - q // width), abs(p % width - q % width))
-            if apart <= int(min_neighbors):
+            if (q // width - p // width, q % width - p % width) in offsets:
                 distance = mahalanobis(vectors[p], mean[q], whitener[q] @ whitener[q].T)
                 near[p] = min(near[p], distance)
     scaled = (vectors - centres.offset.numpy()) * centres.scale.numpy()
@@ -118,7 +125,7 @@ def test_a_window_of_one_without_centres_orders_maps_as_padim_does(normals):
 
 
 def test_the_least_distance_over_the_window_is_at_most_the_centres(normals, fitted):
-    nearest = tiny(min_neighbors=True, centre_weight=0.0).fit(normals)
+    nearest = tiny(search="all", centre_weight=0.0).fit(normals)
     plain = tiny(centre_weight=0.0).fit(normals)
     for image in normals:
         pixels = torch.from_numpy(nearest.prepare(image).pixels)[None]
@@ -138,7 +145,7 @@ def test_a_shift_by_one_pixel_changes_the_interior_less_than_padims(seed, tmp_pa
     changes = {}
     for name, options in (
         ("padim", {}),
-        ("npad", {"window": 3, "min_neighbors": False, "centre_weight": 0.0}),  # the pooling alone
+        ("npad", {"window": 3, "search": "own", "centre_weight": 0.0}),  # the pooling alone
     ):
         detector = detectors.create(name, profile="smoke", cache_folder=cache, **options).fit(images)
         scorer = detector.scorer()
@@ -168,9 +175,9 @@ def test_calibration_scores_come_from_before_the_held_out_images_were_learned(no
 
 
 @pytest.mark.parametrize("n_together", [1, 3, 5])
-@pytest.mark.parametrize("min_neighbors", [False, True])
-def test_maps_do_not_depend_on_what_comes_together(normals, n_together, min_neighbors):
-    detector = tiny(min_neighbors=min_neighbors).fit(normals)
+@pytest.mark.parametrize("search", ["own", "cross"])
+def test_maps_do_not_depend_on_what_comes_together(normals, n_together, search):
+    detector = tiny(search=search).fit(normals)
     parts = [
         each
         for start in range(0, 12, n_together)
@@ -195,7 +202,15 @@ def test_loaded_detector_predicts_the_same_bits(fitted, normals, tmp_path):
     assert loaded.calibration == fitted.calibration
 
 
-@pytest.mark.parametrize("options", [{}, {"min_neighbors": True, "window": 5}, {"merge": "bilinear"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"search": "all"},
+        {"search": "cross", "window": 5},
+        {"merge": "bilinear"},
+    ],
+)
 def test_the_exported_graph_gives_predicts_map(normals, options):
     detector = tiny(**options).fit(normals)
     image = anomalous_image(np.random.default_rng(1))[0]
@@ -231,7 +246,7 @@ def test_a_fit_that_would_not_fit_is_refused_before_anything_is_read(monkeypatch
 
 
 @pytest.mark.parametrize(
-    "options", [{"window": 2}, {"window": 0}, {"n_clusters": 0}, {"centre_weight": -1.0}]
+    "options", [{"window": 2}, {"window": 0}, {"search": "none"}, {"n_clusters": 0}, {"centre_weight": -1.0}]
 )
 def test_settings_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match="Expected"):

@@ -3,7 +3,15 @@ import pytest
 import torch
 
 from detectors.blocks.gaussian import StreamingGaussian
-from detectors.blocks.pooling import Pool, finish_pooled, least_distances, neighbours, pooled_distances
+from detectors.blocks.pooling import (
+    Pool,
+    cross,
+    finish_pooled,
+    least_distances,
+    neighbours,
+    pooled_distances,
+    square,
+)
 
 GRID_HW, N_SAMPLES, N_CHANNELS, EPSILON = (19, 5), 8, 4, 0.01
 N_POSITIONS = GRID_HW[0] * GRID_HW[1]
@@ -74,9 +82,8 @@ def test_pooled_covariances_are_positive_definite_with_few_samples(samples):
     assert np.linalg.eigvalsh(covariances + EPSILON * np.eye(N_CHANNELS)).min() >= 0.9 * EPSILON
 
 
-@pytest.mark.parametrize("least", [False, True])
-def test_held_out_distances_equal_those_of_the_fitted_gaussians(samples, least):
-    around = neighbours(GRID_HW, 3) if least else None
+@pytest.mark.parametrize("around", [None, neighbours(GRID_HW, square(3)), neighbours(GRID_HW, cross(5))])
+def test_held_out_distances_equal_those_of_the_fitted_gaussians(samples, around):
     train, held_out = samples[:, :5], samples[:, 5:]
     pool = Pool(streamed(train), GRID_HW, 3)
     split = [held_out[:, :2], held_out[:, 2:]]
@@ -86,14 +93,18 @@ def test_held_out_distances_equal_those_of_the_fitted_gaussians(samples, least):
     np.testing.assert_allclose(distances, expected, rtol=1e-3)
 
 
-def test_the_least_distance_is_the_minimum_over_the_window(samples):
+@pytest.mark.parametrize("offsets", [square(3), cross(5)])
+def test_the_least_distance_is_the_minimum_over_the_neighbours(samples, offsets):
+    (height, width), batch = GRID_HW, samples[:, :3].contiguous()
     gaussian = streamed(samples).finish(EPSILON)[0]
-    batch = samples[:, :3].contiguous()
-    found = least_distances(gaussian, batch, neighbours(GRID_HW, 3))
+    found = least_distances(gaussian, batch, neighbours(GRID_HW, offsets))
     for position in range(N_POSITIONS):
+        row, column = divmod(position, width)
+        around = [(row + down, column + right) for down, right in offsets]
+        places = [r * width + c for r, c in around if 0 <= r < height and 0 <= c < width]
         each = [
             torch.linalg.vector_norm((batch[position] - gaussian.mean[q]) @ gaussian.whitener[q], dim=1)
-            for q in window_of(position, 3)
+            for q in places
         ]
         np.testing.assert_allclose(found[:, position], torch.stack(each).amin(dim=0), rtol=1e-4)
     assert (found <= gaussian.distances(batch) * (1 + 1e-5)).all()
