@@ -92,6 +92,8 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
     out = []
     if row.get("error"):
         out.append(f"not measured. {row['error']}")
+        remedies = (row.get("forecast") or {}).get("remedies", [])
+        out += [f"would fit: {each}" for each in remedies if each not in row["error"]]
     if row.get("added"):
         out.append("not measured here, from a file")
     if row.get("note"):
@@ -128,7 +130,7 @@ def forecast_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             out.append(f"  {name}: {row['error']}")
             continue
         if row["fit_bytes"] is None:
-            out.append(f"  {name}: needs little memory beyond the libraries, however many images")
+            out.append(f"  {name}: makes no forecast; measure how its fits grow, without --forecast")
             continue
         free = "" if row["free_bytes"] is None else f"; {text(row['free_bytes'], 'MiB')} free"
         verdict = {True: "fits", False: "DOES NOT FIT", None: "unknown whether it fits"}[row["fits"]]
@@ -137,7 +139,7 @@ def forecast_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             f"  {name}: {verdict}: fit {text(row['fit_bytes'], 'MiB')}, state "
             f"{text(row['state_bytes'], 'MiB')} at {height} x {width}{free}; grows with {row['grows_with']}"
         )
-        out += [f"    {remedy}" for remedy in row["remedies"]]
+        out += [f"    {remedy}" for remedy in row["remedies"] if not row["fits"]]
     return out
 
 

@@ -1,15 +1,19 @@
 """What a fit would need, told before it runs; and how that grows with images and image size."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from curate.cost import half_side
+
+SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 96, 64)  # of the model's input, to propose
+FEW_IMAGES = 20  # a fit on fewer is no proposal
 
 
 def forecast(
     detector: str, config: Mapping[str, Any], n_images: int, sizes_hw: Sequence[tuple[int, int]]
 ) -> dict[str, Any]:
-    """What one detector would need for a fit, and whether that is free now.
+    """What one detector would need for a fit, whether that is free now, and what would fit if it is not.
 
     Args:
         config: "profile" and fields of the detector's config.
@@ -17,7 +21,7 @@ def forecast(
         sizes_hw: heights and widths of such images.
 
     Returns:
-        name, n_images, input_hw, fit_bytes and state_bytes (None where they are negligible), grows_with,
+        name, n_images, input_hw, fit_bytes and state_bytes (None where it makes no forecast), grows_with,
         remedies, free_bytes (None where the system does not tell), fits (None if unknown); or name and error.
 
     Raises:
@@ -32,7 +36,12 @@ def forecast(
     except ValueError as error:
         return {"name": detector, "error": str(error)}
     free = available_bytes()
-    fits = True if found is None else None if free is None else found.fit_bytes <= free
+    fits = None if found is None or free is None else found.fit_bytes <= free
+    remedies = [] if found is None else list(found.remedies)
+    if found is not None and free is not None and not fits:
+        height, width = made.geometry.input_hw
+        needs = _Needs(detector, config, sizes_hw)
+        remedies += needs.remedies(n_images, round((height * width) ** 0.5), free, remedies)
     return {
         "name": detector,
         "n_images": n_images,
@@ -40,10 +49,66 @@ def forecast(
         "fit_bytes": None if found is None else found.fit_bytes,
         "state_bytes": None if found is None else found.state_bytes,
         "grows_with": None if found is None else found.grows_with,
-        "remedies": [] if found is None else list(found.remedies),
+        "remedies": remedies,
         "free_bytes": free,
         "fits": fits,
     }
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """Memory of fits of one detector at other sides and with fewer images."""
+
+    detector: str
+    config: Mapping[str, Any]
+    sizes_hw: Sequence[tuple[int, int]]
+
+    def remedies(self, n_images: int, side: int, free: int, known: Sequence[str]) -> list[str]:
+        """The largest side that would fit, unless the detector names one itself, and the most images.
+
+        Args:
+            side: of the model's input, which is too large.
+            known: what the detector itself proposes.
+        """
+        from detectors.memory import gib
+
+        found = []
+        if not any("image_side to" in each or "image_hw to" in each for each in known):
+            smaller = (each for each in SIDES if each < side)
+            for tried in smaller:
+                if (needed := self.fit_bytes(n_images, tried)) is not None and needed <= free:
+                    found.append(f"Set image_side to {tried}: {gib(needed)}.")
+                    break
+        if (most := self._most_images(n_images, free)) is not None:
+            found.append(f"Fit on at most {most} images.")
+        return found
+
+    def fit_bytes(self, n_images: int, side: int | None = None) -> int | None:
+        """None where the settings do not suit the detector."""
+        import detectors
+        from detectors.memory import forecast_fit
+
+        try:
+            made = detectors.create(self.detector, **at_side(self.config, side))
+            found = forecast_fit(made, n_images, self.sizes_hw)
+        except ValueError:
+            return None
+        return 0 if found is None else found.fit_bytes
+
+    def _most_images(self, n_images: int, free: int) -> int | None:
+        """By bisection, as memory never shrinks with more images; None where even few are too many."""
+
+        def fit(n: int) -> bool:
+            needed = self.fit_bytes(n)
+            return needed is not None and needed <= free
+
+        low, high = FEW_IMAGES, n_images
+        if low >= high or not fit(low):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fit(middle) else (low, middle)
+        return low
 
 
 def at_side(config: Mapping[str, Any], side: int | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def check_fits(name: str, forecast: Forecast) -> None:
 
 
 def forecast_fit(detector: "Detector", n_images: int, sizes_hw: Sequence[tuple[int, int]]) -> Forecast | None:
-    """What a fit on some number of images would need, without fitting; None where it is negligible.
+    """What a fit on some number of images would need, without fitting; None where it makes no forecast.
 
     Args:
         detector: unfitted; its geometry is chosen as a fit would.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,24 @@ def test_forecast_of_what_does_not_fit_names_settings_that_do(monkeypatch):
     assert "DOES NOT FIT" in lines and "Set image_side to" in lines
 
 
-def test_forecast_of_a_detector_that_needs_little_says_so():
+def test_settings_that_a_forecast_proposes_do_fit_and_more_would_not(monkeypatch):
+    free, config = 200 << 20, {"profile": "smoke", "bank_size": None}
+    monkeypatch.setattr("detectors.memory.available_bytes", lambda: free)
+    found = forecast("patch_svdd", at_side(config, 512), 400, SIZES)
+    assert found["fits"] is False
+    told = " ".join(found["remedies"])
+    side, most = (int(re.search(rf"{words} (\d+)", told)[1]) for words in ("image_side to", "at most"))
+    assert forecast("patch_svdd", at_side(config, side), 400, SIZES)["fits"]
+    assert forecast("patch_svdd", at_side(config, 512), most, SIZES)["fits"]
+    assert not forecast("patch_svdd", at_side(config, 512), most + 1, SIZES)["fits"]
+    row = {"name": "x", "error": "TooLarge: no.", "forecast": found}
+    assert f"  x: would fit: Fit on at most {most} images." in notes([row])
+
+
+def test_a_detector_without_a_forecast_says_so():
     found = forecast("fcdd", {"profile": "smoke"}, 8, SIZES)
-    assert found["fits"] and found["fit_bytes"] is None
-    assert "needs little memory" in forecast_lines([found])[0]
+    assert found["fits"] is None and found["fit_bytes"] is None
+    assert "makes no forecast" in forecast_lines([found])[0]
 
 
 def test_a_memory_bank_is_forecast_to_grow_with_the_images():

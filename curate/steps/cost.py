@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ def run(
     configs = _checked(wanted, seed)
     images = choose(with_split(context), context.paths.name, plan.category, plan.n_images, seed)
     made_by = {detector: _identity(detector, config) for detector, config in configs.items()}
+    shutil.rmtree(context.paths.root / "cost" / "work", ignore_errors=True)  # of a run that was killed
     rows = [
         _row(context, detector, configs[detector], made_by[detector], images, plan) for detector in made_by
     ]
