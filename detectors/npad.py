@@ -17,12 +17,13 @@ two steps above, below, left and right), and a small weight of the centres. Imag
     FPC coverlay, 60 normals, 1 design .888/.883  .874/.955  .956/.960  .943/.959    .932/.957
     magnetic tiles, 150 normals        .815/.737  .780/.782  .829/.779  .830/.790    .829/.796
 
-A search of all 25 Gaussians was hardly more accurate on acf (.874/.871 with centres 1/4; its only trial). Pooling without a search lost image AUROC everywhere. At 256 px one prediction took 8 ms of processor
-time with PaDiM, 19 with the default and 69 with search="all", from end to end.
+A search of all 25 Gaussians was hardly more accurate on acf (.874/.871 with centres 1/4). Pooling without a
+search lost image AUROC everywhere. End to end, an image of 256 px took 8 ms of processor time with PaDiM,
+19 with the default and 69 with search="all", on a busy machine.
 
-On other data, two seeds (benchmarks/results/npad_padim.json): better than PaDiM on coverlay (.897/.923, not
-.885/.837) and tiles (.835/.713 against .814/.688), but not on acf (.864/.754 against .864/.776); on sus
-.994/.935 against .998/.922.
+On other data, two seeds (benchmarks/results/npad_padim.json), N-pad is better than PaDiM on coverlay
+(.897/.923, PaDiM .885/.837) and tiles (.835/.713, PaDiM .814/.688), not on acf (.864/.754, PaDiM .864/.776),
+and mixed on sus (.994/.935, PaDiM .998/.922).
 
 The centres learn from the normals that are not held out; the Gaussians learn from all, as PaDiM's do, and
 memory does not grow with the number of images.
