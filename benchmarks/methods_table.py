@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+NOTHING = "-"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 TITLES = {
     ("tiles", "magnetic_tile"): "Magnetic tiles",
@@ -20,7 +21,7 @@ TITLES = {
     ("fpc", "sus"): "Drawn FPC, steel stiffener (sus)",
 }
 HEAD = (
-    "| Detector | image AUROC | AUPRO .3 | AUPRO .05 | regions found: < .1 % | .1–1 % | > 1 % of the image "
+    "| Detector | image AUROC | AUPRO .3 | AUPRO .05 | regions found: < .1 % | .1 to 1 % | > 1 % of the image "
     "| fit, CPU s | predict, CPU ms |\n|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -29,7 +30,7 @@ def spread(rows: list[dict[str, Any]], key: str, digits: int = 3) -> str:
     """Mean and standard deviation over the seeds."""
     values = [row[key] for row in rows if row.get(key) is not None]
     if not values:
-        return "–"
+        return NOTHING
     mean, deviation = (f"{number:.{digits}f}" for number in (np.mean(values), np.std(values)))
     if digits == 3:
         mean, deviation = mean.removeprefix("0"), deviation.removeprefix("0")
@@ -39,13 +40,13 @@ def spread(rows: list[dict[str, Any]], key: str, digits: int = 3) -> str:
 def found(rows: list[dict[str, Any]], name: str) -> str:
     """Share of the regions of some size that were found, over all seeds."""
     hits, regions = np.sum([row["recall"][name] for row in rows], axis=0)
-    return f"{hits / regions:.2f} of {regions}".removeprefix("0") if regions else "–"
+    return f"{hits / regions:.2f} of {regions}".removeprefix("0") if regions else NOTHING
 
 
 def line(method: str, rows: list[dict[str, Any]]) -> str:
     """One row of a table."""
     cells = [f"`{method}`", *(spread(rows, key) for key in ("image_auroc", "aupro", "aupro_05"))]
-    cells += [found(rows, name) for name in rows[0]["recall"]] if "recall" in rows[0] else ["–"] * 3
+    cells += [found(rows, name) for name in rows[0]["recall"]] if "recall" in rows[0] else [NOTHING] * 3
     cells += [f"{np.mean([row['fit_cpu_s'] for row in rows]):.0f}"]
     cells += [f"{np.mean([row['predict_cpu_ms'] for row in rows]):.0f}"]
     return "| " + " | ".join(cells) + " |"
