@@ -51,6 +51,7 @@ def ask(
             code = process.wait()
         except BaseException:
             process.kill()
+            process.wait()
             raise
     try:
         found: dict[str, Any] = read_json(answer)

@@ -1,9 +1,8 @@
-"""Costs as numbers and text: quantiles, table, rows from files, the picture, forecasts, dying processes."""
+"""Costs as numbers and text: quantiles, table, rows from files, the picture, forecasts, chosen images."""
 
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from curate.cost import forecast_lines, notes, points, quantile, table, text
 from curate.cost_added import read_added
 from curate.cost_forecast import at_side, forecast, growth
 from curate.cost_images import choose, some
-from curate.cost_process import NotMeasured, ask, busy
 from curate.errors import DataFault, Missing
 from curate.steps.cost_picture import LETTER, LINE, draw, places
 from detectors.memory import forecast_fit, gpu_peak_bytes
@@ -287,30 +285,3 @@ def test_fewer_images_keep_the_shares_and_do_not_depend_on_row_order():
         == found["sample_id"].tolist()
     )
     assert some(rows, 8, seed=1)["sample_id"].tolist() != found["sample_id"].tolist()
-
-
-# processes
-
-
-@pytest.mark.parametrize(("load", "told"), [(3.9, []), (31.2, ["31.2 on 2 cores"])])
-def test_a_machine_busy_with_other_work_is_told(load, told, monkeypatch):
-    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
-    assert [warning[warning.index("31") : warning.index(")")] for warning in busy(2)] == told
-
-
-def test_a_killed_process_is_reported_with_a_remedy(tmp_path):
-    dying = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
-    with pytest.raises(NotMeasured, match=r"killed \(SIGKILL\)(.|\n)*settings that need less"):
-        ask("fit", {}, tmp_path, dying)
-
-
-def test_a_process_without_an_answer_is_reported_even_where_an_old_answer_lies(tmp_path):
-    (tmp_path / "fit-answer.json").write_text("{}")
-    with pytest.raises(NotMeasured, match="ended with code 3"):
-        ask("fit", {}, tmp_path, [sys.executable, "-c", "raise SystemExit(3)"])
-
-
-def test_an_error_nobody_foresaw_comes_with_its_traceback(tmp_path):
-    with pytest.raises(NotMeasured, match="KeyError: 'state'") as told:
-        ask("predict", {}, tmp_path)
-    assert told.value.trace is not None and "Traceback" in told.value.trace
