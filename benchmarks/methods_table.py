@@ -21,8 +21,8 @@ TITLES = {
     ("fpc", "sus"): "Drawn FPC, steel stiffener (sus)",
 }
 HEAD = (
-    "| Detector | image AUROC | AUPRO .3 | AUPRO .05 | regions found: < .1 % | .1 to 1 % | > 1 % of the image "
-    "| fit, CPU s | predict, CPU ms |\n|---|---|---|---|---|---|---|---|---|"
+    "| Detector | image AUROC | AUPRO .3 | AUPRO .05 | regions found: < .1 % | .1 to 1 % "
+    "| > 1 % of the image | fit, CPU s | predict, CPU ms |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from curate import tables
-from curate.images import Array, read_image
+from curate.images import Array, read_stored
 
 Row = dict[str, Any]
 NEEDED = ("sample_id", "sha256", "filepath", "category")
@@ -35,11 +35,11 @@ class Pixels:
         """(H, W, 3) uint8; read-only where it is kept.
 
         Raises:
-            Unreadable: see read_image.
+            Unreadable: see curate.images.read_image.
         """
         if (known := self._kept.get(row["sample_id"])) is not None:
             return known
-        image = to_uint8(read_image(Path(row["filepath"])))
+        image = repeated(to_uint8(read_stored(Path(row["filepath"]))))
         with self._lock:
             if image.nbytes <= self.free_bytes and row["sample_id"] not in self._kept:
                 image.flags.writeable = False
@@ -69,6 +69,11 @@ class Images(Sequence[Array]):
         sizes = [(row.get("height"), row.get("width")) for row in self.rows]
         known = [(int(height), int(width)) for height, width in sizes if height and width]
         return known if len(known) == len(sizes) else None
+
+
+def repeated(image: Array) -> Array:
+    """(H, W, 3) of a grey image, read-only, that takes no more memory than it; a colour image as it is."""
+    return np.broadcast_to(image[:, :, np.newaxis], (*image.shape, 3)) if image.ndim == 2 else image
 
 
 def to_uint8(image: Array) -> Array:

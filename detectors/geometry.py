@@ -92,12 +92,11 @@ class Geometry:
         check_image(image)
         height, width = image.shape[:2]
         box = self.box((height, width))
-        pixels = image if image.flags.writeable else image.copy()  # torch takes no read-only arrays
+        pixels = image[:, :, :1] if image.strides[2] == 0 else image  # a repeated grey is resized once
         if (height, width) != (box.height, box.width):
-            planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
-            to_hw = (box.height, box.width)
-            resized = functional.interpolate(planes, to_hw, mode="bilinear", antialias=True)
-            pixels = resized[0].permute(1, 2, 0).numpy()
+            pixels = _resized(pixels, (box.height, box.width))
+        if pixels.shape[2] == 1:
+            pixels = np.repeat(pixels, 3, axis=2)
         return Prepared(np.ascontiguousarray(self._placed(pixels, box)), (height, width))
 
     def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
@@ -168,6 +167,15 @@ class Geometry:
         with one_torch_thread():
             values = torch.from_numpy(rows) @ torch.from_numpy(grid.astype(np.float32))
             return (values @ torch.from_numpy(columns).T).numpy()
+
+
+def _resized(pixels: np.ndarray, to_hw: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) uint8, bilinear and antialiased."""
+    if not pixels.flags.writeable:
+        pixels = pixels.copy()  # torch takes no read-only arrays
+    planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    resized = functional.interpolate(planes, to_hw, mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def check_image(image: Image) -> None:

@@ -162,8 +162,8 @@ def test_images_are_decoded_once_for_all_detectors(table, tmp_path, monkeypatch)
     folders = [tmp_path / "a", tmp_path / "b"]
     for seed, folder in enumerate(folders):
         fit_detector(normals(table), "padim", {**TINY, "seed": seed}, folder)
-    read, decoded = score_images.read_image, Counter[str]()
-    monkeypatch.setattr(score_images, "read_image", lambda path: decoded.update([str(path)]) or read(path))
+    read, decoded = score_images.read_stored, Counter[str]()
+    monkeypatch.setattr(score_images, "read_stored", lambda path: decoded.update([str(path)]) or read(path))
     monkeypatch.setattr(scoring, "BATCH", 4)
     score_tables(table, folders)
     assert decoded == Counter(table["filepath"])

@@ -154,3 +154,13 @@ def test_chosen_input_keeps_the_aspect_ratio_and_about_the_area(hw, expected):
 
 def test_chosen_input_follows_the_median_not_an_odd_image():
     assert choose_hw([(100, 200)] * 5 + [(500, 100)], 64) == choose_hw([(100, 200)], 64)
+
+
+@pytest.mark.parametrize("image_hw", [(100, 60), (40, 50), (48, 64), (231, 632)])
+def test_a_repeated_grey_is_prepared_as_if_it_were_colour(image_hw):
+    grey = np.random.default_rng(0).integers(0, 256, image_hw, dtype=np.uint8)
+    repeated = np.broadcast_to(grey[:, :, None], (*image_hw, 3))
+    for geometry in (Geometry((48, 64)), Geometry((48, 64), (40, 40), "stretch")):
+        expected = geometry.prepare(np.repeat(grey[:, :, None], 3, axis=2))
+        np.testing.assert_array_equal(geometry.prepare(repeated).pixels, expected.pixels)
+        assert geometry.prepare(repeated).pixels.flags.c_contiguous
