@@ -23,7 +23,7 @@ from torch.onnx.operators import shape_as_tensor
 
 from detectors.backbones.runners import import_openvino
 from detectors.base import Detector
-from detectors.geometry import NEGLIGIBLE, Geometry, Image
+from detectors.geometry import NEGLIGIBLE_PERCENT, Geometry, Image
 from detectors.maps import bilinear_matrix, blur_matrix, edge_matrix
 from detectors.saving import replacing, write_json
 
@@ -92,7 +92,7 @@ def export(
         if openvino:
             found["openvino"] = _compared(_run_openvino(content, partial, images), expected)
         for name, agreement in found.items():
-            if max(agreement.score, agreement.map) > TOLERANCE:
+            if not (agreement.score <= TOLERANCE and agreement.map <= TOLERANCE):  # NaN does not agree
                 raise DisagreesWithPython(
                     f"The {name} graph of {detector.name} differs from Python by {agreement.score:.2g} in "
                     f"scores and {agreement.map:.2g} in maps, more than {TOLERANCE}. Nothing was written. "
@@ -178,13 +178,14 @@ def place(sizes: Tensor, geometry: Geometry) -> tuple[Place, Place]:
         geometry: of the detector.
     """
     target = torch.tensor(geometry.image_hw, dtype=torch.float32)
-    scales = target / sizes
-    least = scales.min()
+    least = (target / sizes).min()
+    shapes = torch.tensor(geometry.image_hw) * sizes.long().flip(0)  # as whole numbers, which are exact
     inner = torch.clamp((sizes * least).round(), min=1)
     if geometry.aspect == "stretch":
         inner = target
     else:
-        inner = torch.where(scales.max() / least <= 1 + NEGLIGIBLE, target, inner)
+        alike = 100 * shapes.max() <= (100 + NEGLIGIBLE_PERCENT) * shapes.min()
+        inner = torch.where(alike, target, inner)
     start = ((target - inner) / 2).floor()
     return (start[0], inner[0]), (start[1], inner[1])
 
@@ -286,8 +287,8 @@ def _compared(found: Answers, expected: Sequence[tuple[float, np.ndarray | None]
     scores = np.array([[a[0], b[0]] for a, b in zip(found, expected, strict=True)])
     largest = max(float(np.abs(scores[:, 1]).max()), 1e-9)
     pairs = [(a[1], b[1]) for a, b in zip(found, expected, strict=True) if b[1] is not None]
-    top = max([float(np.abs(b).max()) for _, b in pairs], default=1.0) or 1e-9
-    away = max([float(np.abs(a - b).max()) for a, b in pairs], default=0.0)
+    top = float(np.max([np.abs(b).max() for _, b in pairs], initial=0.0)) or 1e-9
+    away = float(np.max([np.abs(a - b).max() for a, b in pairs], initial=0.0))  # NaN, if there is one
     return Agreement(float(np.abs(scores[:, 0] - scores[:, 1]).max()) / largest, away / top, len(found))
 
 

@@ -16,7 +16,7 @@ Image = np.ndarray  # (H, W, 3) uint8 RGB
 Aspect = Literal["keep", "stretch"]
 MULTIPLE = 8  # of chosen input sides, in pixels
 SIDE_MIN = 32
-NEGLIGIBLE = 0.04  # an aspect ratio this little off is stretched rather than padded
+NEGLIGIBLE_PERCENT = 4  # an aspect ratio this little off is stretched rather than padded
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ class Geometry:
         Box(top=0, left=0, height=64, width=64)
         """
         (height, width), (h, w) = image_hw, self.image_hw
-        scales = h / height, w / width
-        if self.aspect == "stretch" or max(scales) / min(scales) <= 1 + NEGLIGIBLE:
+        shapes = h * width, w * height  # whole numbers, so that an exported graph decides alike
+        alike = 100 * max(shapes) <= (100 + NEGLIGIBLE_PERCENT) * min(shapes)
+        if self.aspect == "stretch" or alike:
             return Box(0, 0, h, w)
-        scale = min(scales)
+        scale = min(h / height, w / width)
         inner_h, inner_w = max(1, round(height * scale)), max(1, round(width * scale))
         return Box((h - inner_h) // 2, (w - inner_w) // 2, inner_h, inner_w)
 
@@ -97,7 +98,9 @@ class Geometry:
             pixels = _resized(pixels, (box.height, box.width))
         if pixels.shape[2] == 1:
             pixels = np.repeat(pixels, 3, axis=2)
-        return Prepared(np.ascontiguousarray(self._placed(pixels, box)), (height, width))
+        placed = np.ascontiguousarray(self._placed(pixels, box))
+        # torch takes no read-only arrays
+        return Prepared(placed if placed.flags.writeable else placed.copy(), (height, width))
 
     def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
         """A ground-truth mask at the model's input: True where any of the pixels it stands for is.

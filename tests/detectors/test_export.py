@@ -118,3 +118,25 @@ def test_neither_format_is_refused(tmp_path: Path):
 
 def test_whole_is_in_evaluation_mode():
     assert not any(module.training for module in Whole(fitted("padim"), 1.0).modules())
+
+
+@pytest.mark.parametrize("spoil", ["score", "map"])
+def test_a_graph_that_gives_nan_is_not_written(spoil, tmp_path, monkeypatch):
+    run = exporting._run_onnx
+
+    def spoiled(*arguments):
+        *others, (score, found) = run(*arguments)
+        return [*others, (np.nan, found) if spoil == "score" else (score, found * np.nan)]
+
+    monkeypatch.setattr(exporting, "_run_onnx", spoiled)
+    with pytest.raises(DisagreesWithPython, match="nan"):
+        export(fitted("padim"), tmp_path / "model", threshold=1.0, openvino=False)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("hw", [(1040, 1000), (500, 520), (1041, 1000), (2392, 2300)])
+def test_the_graph_pads_and_stretches_what_python_does(hw):
+    geometry = Geometry((64, 64))
+    rows, columns = place(torch.tensor(hw).float(), geometry)
+    box = geometry.box(hw)
+    assert [*map(int, rows), *map(int, columns)] == [box.top, box.height, box.left, box.width]

@@ -164,3 +164,7 @@ def test_a_repeated_grey_is_prepared_as_if_it_were_colour(image_hw):
         expected = geometry.prepare(np.repeat(grey[:, :, None], 3, axis=2))
         np.testing.assert_array_equal(geometry.prepare(repeated).pixels, expected.pixels)
         assert geometry.prepare(repeated).pixels.flags.c_contiguous
+
+
+def test_an_aspect_ratio_exactly_at_the_limit_is_stretched_at_any_size():
+    assert all(Geometry((64, 64)).box((26 * n, 25 * n)) == Box(0, 0, 64, 64) for n in range(1, 200))
