@@ -188,22 +188,29 @@ class Detector(ABC):
             check_fits(self.name, forecast)
         examples = [self._example(each) for each in anomalies] if self.accepts_anomalies else []
         self.n_normals_ = self._fit(self._stream(normals, train), len(train), examples, loop)
-        if loop.stopped:
+        if stopped := loop.stopped:  # what the calibration says later ends nothing
             notes.append(f"Stopped early, after {self.n_normals_} of {len(train)} normals.")
         answers = self._finish_fit(self._stream(normals, held_out))
         used = held_out or train
         if not held_out:
             answers = itertools.chain(answers, self.predict_prepared(self._stream(normals, train)))
         self.calibration_ = calibrate(self._counted(answers, len(used), loop), held_out=bool(held_out))
-        notes += getattr(self._runner, "notes", ())  # such as a runtime that disagrees with torch
+        notes += self._runner_notes()
         self.report_ = FitReport(
-            self.n_normals_, len(used), time.monotonic() - loop.started, self.n_parameters(), loop.stopped,
+            self.n_normals_, len(used), time.monotonic() - loop.started, self.n_parameters(), stopped,
             tuple(notes),
         )  # fmt: skip
         return self
 
+    def _runner_notes(self) -> tuple[str, ...]:
+        """What the user should know of the backbone's runtime, such as one that disagrees with torch."""
+        found: tuple[str, ...] = getattr(self._runner, "notes", ())
+        return found
+
+    _most_held_out: int = MAX_HELD_OUT  # images, or parts of images
+
     def _max_held_out(self) -> int:
-        return MAX_HELD_OUT
+        return self._most_held_out
 
     def _settle(self, sizes_hw: Sequence[tuple[int, int]]) -> None:
         """Choose the geometry for images of some sizes."""

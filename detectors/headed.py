@@ -120,21 +120,21 @@ class HeadedDetector(Detector):
                 yield self._prediction(grid, item.image_hw)
 
     def _grids(self, head: nn.Module, batch: Sequence[Prepared]) -> Iterator[np.ndarray]:
-        device = self.config.device
+        device, alone = self.config.device, self.backbone_ is None
 
         def grid(inputs: Any) -> np.ndarray:
-            with torch.inference_mode():
+            # left before the grid is handed out: threads are set for all of the process
+            threads = torch_threads(self.config.n_threads) if alone else one_torch_thread()
+            with threads, torch.inference_mode():
                 found: np.ndarray = head(inputs)[0].float().cpu().numpy()
             return found
 
-        if self.backbone_ is None:
-            with torch_threads(self.config.n_threads):
-                for each in batch:
-                    yield grid(torch.from_numpy(each.pixels)[None].to(device))
+        if alone:
+            for each in batch:
+                yield grid(torch.from_numpy(each.pixels)[None].to(device))
             return
         for maps in self._features_of(batch):
-            with one_torch_thread():
-                yield grid([torch.from_numpy(each)[None].to(device) for each in maps])
+            yield grid([torch.from_numpy(each)[None].to(device) for each in maps])
 
     def _prediction(self, grid: np.ndarray, image_hw: tuple[int, int]) -> Prediction:
         anomaly_map = self.geometry.to_image(grid, image_hw, self.map_blur_sigma)

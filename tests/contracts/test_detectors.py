@@ -119,6 +119,18 @@ def test_predict_does_not_depend_on_order(fitted, images):
     assert [each.score for each in fitted.predict(images[::-1])] == straight[::-1]
 
 
+def test_predictions_taken_in_turns_leave_torchs_threads_alone(fitted, images):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        first, second = fitted.predict(images), fitted.predict(images)
+        for _ in zip(first, second, strict=True):
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_predict_leaves_images_alone(fitted, images):
     before = [image.copy() for image in images]
     list(fitted.predict(images))

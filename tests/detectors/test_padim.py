@@ -316,3 +316,16 @@ def test_calibration_scores_come_from_before_the_held_out_images_were_learned(no
 def test_at_most_a_hundred_images_are_held_out():
     train, held_out = split_normals(5000, 0.1, seed=0)
     assert (len(train), len(held_out)) == (4900, 100)
+
+
+def test_a_time_limit_that_passes_while_it_is_calibrated_has_stopped_no_fit():
+    stages = []
+    detector = detectors.create("padim", **TINY)
+    detector.fit(
+        smoke_scene.normals(n=8),
+        progress=lambda event: stages.append(event.stage),
+        should_stop=lambda: "calibrate" in stages,
+    )
+    assert "calibrate" in stages
+    assert not detector.report.stopped
+    assert detector.report.warnings == ()
