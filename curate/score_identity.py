@@ -75,5 +75,5 @@ def _runtime(saved: Mapping[str, Any], recorded: str | None) -> str:
 
 def _code(found: "type[Detector]") -> dict[str, Any]:
     inner = getattr(found, "inner_class", None)  # of a wrapper such as "tiled:padim"
-    versions = {"inner_version": inner.version} if inner is not None else {}
+    versions = {"inner": _code(inner)} if inner is not None else {}
     return {"curate": __version__, "detector_version": found.version, **versions}

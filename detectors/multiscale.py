@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors.base import Prediction
+from detectors.calibration import Calibration
 from detectors.config import Config
 from detectors.geometry import MULTIPLE, Image
-from detectors.wrapping import Wrapper, standardised
+from detectors.wrapping import Wrapper
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,10 @@ class MultiScale(Wrapper):
 
 def _scaled(length: int, scale: float) -> int:
     return max(MULTIPLE, MULTIPLE * round(length * scale / MULTIPLE))
+
+
+def standardised(score: float, calibration: Calibration) -> float:
+    """A score in standard deviations of held-out normals above their mean."""
+    known = np.asarray(calibration.scores)
+    spread = float(known.std()) or max(1e-6, abs(float(known.mean())) * 1e-6)
+    return (score - float(known.mean())) / spread

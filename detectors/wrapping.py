@@ -74,6 +74,14 @@ class Wrapper(Detector):
         names = [item.name for item in dataclasses.fields(self.inner_class.config_class)]
         return self.inner_class.config_class(**{name: getattr(self.config, name) for name in names})
 
+    @property
+    def runtime(self) -> str | None:
+        """See Detector; that of the inner detectors."""
+        return self.inner_[0].runtime if self.inner_ else None
+
+    def _runner_notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for inner in self.inner_ for note in inner._runner_notes()))
+
     # preparing
 
     def prepare(self, image: Image) -> Parts:
@@ -106,7 +114,10 @@ class Wrapper(Detector):
 
     def forecast(self, n_images: int) -> Forecast | None:
         """See Detector."""
-        n_seen = n_images * self._n_parts() // len(self.inner_)
+        n_parts = self._n_parts() // len(self.inner_)
+        n_seen = n_images * n_parts
+        for inner in self.inner_:
+            inner._most_held_out = self._max_held_out() * n_parts
         found = [each for inner in self.inner_ if (each := inner.forecast(n_seen)) is not None]
         if not found:
             return None
@@ -160,6 +171,7 @@ class Wrapper(Detector):
 
     def _finish_fit(self, held_out: Iterable[Prepared]) -> Iterator[Prediction]:
         stream, n_parts = _as_stream(held_out), self._n_parts()
+        train, self._train = self._train, None
         seen = [list(range(n_parts))] if len(self.inner_) == 1 else [[number] for number in range(n_parts)]
         sizes: dict[int, tuple[int, int]] = {}
         with Spool() as maps:
@@ -168,10 +180,10 @@ class Wrapper(Detector):
                 scores.append([])
                 answers = inner._finish_fit(self._stream_of(stream, parts, sizes))
                 inner.calibration_ = calibrate(_kept(answers, scores[-1], maps), len(stream.indices) > 0)
-                if not len(stream.indices) and self._train is not None:
-                    again = inner.predict_prepared(self._stream_of(self._train, parts, sizes))
+                if not len(stream.indices) and train is not None:
+                    again = inner.predict_prepared(self._stream_of(train, parts, sizes))
                     inner.calibration_ = calibrate(((each.score, each.map) for each in again), False)
-            self.n_normals_ = self.inner_[0].n_normals_ // len(seen[0])
+            self.n_normals_ = min(inner.n_normals_ for inner in self.inner_) // len(seen[0])
             yield from self._read_back(scores, maps, [sizes[place] for place in range(len(stream.indices))])
 
     def _read_back(
@@ -284,14 +296,6 @@ def _wrapped(wrapper: type[Wrapper], inner: type[Detector]) -> type[Wrapper]:
     facts = {
         "name": f"{wrapper.prefix}:{inner.name}", "inner_class": inner, "config_class": config,
         "map_kind": inner.map_kind, "supervision": inner.supervision, "scores_map": inner.scores_map,
-        "accepts_anomalies": False, "version": inner.version, "__doc__": wrapper.__doc__,
-        "__module__": wrapper.__module__,
+        "accepts_anomalies": False, "__doc__": wrapper.__doc__, "__module__": wrapper.__module__,
     }  # fmt: skip
     return type(f"{wrapper.__name__}{inner.__name__}", (wrapper,), facts)
-
-
-def standardised(score: float, calibration: Calibration) -> float:
-    """A score in standard deviations of held-out normals above their mean."""
-    known = np.asarray(calibration.scores)
-    spread = float(known.std()) or max(1e-6, abs(float(known.mean())) * 1e-6)
-    return (score - float(known.mean())) / spread

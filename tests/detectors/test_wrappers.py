@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 import detectors
+from curate.score_identity import identity
+from detectors.backbones import runtimes
 from detectors.blocks.spool import Spool
-from detectors.tiled import n_tiles, spans, weights
+from detectors.memory import forecast_fit
+from detectors.padim import Padim
+from detectors.tiled import Tiled, n_tiles, spans, weights
 from tests.detectors import smoke_scene
 
 NAMES = [
@@ -125,3 +129,47 @@ def test_a_spool_beyond_memory_reads_back_what_it_was_given():
         numbers = [spool.append(array) for array in arrays]
         for number, array in reversed(list(zip(numbers, arrays, strict=True))):
             np.testing.assert_array_equal(spool[number], array)
+
+
+def test_a_fit_that_stops_among_the_places_reports_the_fewest_normals(normals):
+    seen = []
+    tiled = detectors.create("tiled:padim", **TINY, tile_side=32, positions="own", batch_size=2)
+    tiled.fit(normals, progress=seen.append, should_stop=lambda: len(seen) > 9)
+    counts = [inner.n_normals_ for inner in tiled.inner_]
+    assert min(counts) < max(counts)
+    assert tiled.report.n_normals == min(counts)
+    assert tiled._train is None
+
+
+def test_the_forecast_counts_every_held_out_tile():
+    def needed(side: int) -> int:
+        tiled = detectors.create("tiled:padim", **TINY, image_hw=(32, 32), tile_side=16)
+        return forecast_fit(tiled, 200, [(side, side)]).fit_bytes
+
+    n_tiles_more = 10 * n_tiles(160, 16, 0.25) ** 2 - 100  # ten images are held out at least
+    n_positions, n_bytes = 8 * 8, 4 * (TINY["n_channels"] + 1)
+    assert needed(160) - needed(16) >= n_tiles_more * n_positions * n_bytes
+
+
+def test_a_wrapper_has_a_version_of_its_own_beside_those_it_wraps(monkeypatch):
+    before = identity("tiled:multiscale:padim", TINY)
+    monkeypatch.setattr(Padim, "version", 99)
+    assert identity("tiled:multiscale:padim", TINY) != before
+    monkeypatch.undo()
+    monkeypatch.setattr(Tiled, "version", 99, raising=False)
+    assert identity("tiled:multiscale:padim", TINY) != before
+
+
+def test_a_note_of_the_runtime_reaches_the_report_once(normals, monkeypatch):
+    agreeing = runtimes._agreeing
+
+    def noted(*arguments):
+        found = agreeing(*arguments)
+        found.notes = ("a word",)
+        return found
+
+    monkeypatch.setattr(runtimes, "_agreeing", noted)
+    monkeypatch.setattr(runtimes, "_kept", type(runtimes._kept)())
+    tiled = detectors.create("tiled:padim", **TINY, tile_side=32, positions="own").fit(normals)
+    assert tiled.report.warnings == ("a word",)
+    assert tiled.runtime == "torch"
