@@ -14,7 +14,7 @@ import pandas as pd
 
 from curate.contamination import RULE, Suspicious, find, folds
 from curate.errors import CurateError
-from curate.files import read_json, write_json
+from curate.files import fingerprint, read_json, write_json
 from curate.score_fit import Fitting, category_folder, checkpoint, fit_key
 from curate.score_identity import identity
 from curate.score_images import Images, Row, by_category
@@ -135,7 +135,12 @@ def _cross_scores(
         key = fit_key(made_by, seen, labelled)
         title = f"{fitting.title(category, n_categories)} fold {number + 1} of {n_folds}"
         path = folder / f"fold-{number}.json"
-        scores |= _kept(path, key) or _fold(fitting, title, seen, judged, labelled, path, key)
+        all_of_it = fingerprint([key, [(row["sample_id"], row["sha256"]) for row in judged]])
+        known = _kept(path, all_of_it)
+        if known is None:
+            known = _fold(fitting, title, seen, judged, labelled, checkpoint(folder / "checkpoints", key))
+            write_json(path, {"key": all_of_it, "scores": known})
+        scores |= known
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return np.array([scores[row["sample_id"]] for row in rows], np.float64), n_folds
 
@@ -156,13 +161,9 @@ def _fold(
     seen: Sequence[Row],
     judged: Sequence[Row],
     labelled: "Sequence[tuple[Row, Labeled]]",
-    path: Path,
-    key: str,
+    checkpoint: Path,
 ) -> dict[str, float]:
-    """Fit without a fold and score it; the scores are kept."""
-    kept = checkpoint(path.parent / "checkpoints", key)
-    made = fitting.fitted(title, seen, [each for _, each in labelled], kept)
+    """Fit without a fold and score it."""
+    made = fitting.fitted(title, seen, [each for _, each in labelled], checkpoint)
     answers = made.predict(iter(Images(judged, fitting.pixels)))
-    scores = {row["sample_id"]: answer.score for row, answer in zip(judged, answers, strict=True)}
-    write_json(path, {"key": key, "scores": scores})
-    return scores
+    return {row["sample_id"]: answer.score for row, answer in zip(judged, answers, strict=True)}

@@ -1,5 +1,6 @@
 """Anomalous images among the normal ones are found, told, and left out of the fit."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,13 @@ def test_the_report_tells_what_was_left_out(tmp_path):
     assert not score.run(context, "padim", TINY, choice=Choice(robust=0.1))["fresh"]
     assert score.run(context, "padim", TINY)["report"]["n_normals"] == 19
     assert "robust" not in read_json(context.paths.detector("padim") / "report.json")
+
+
+def test_an_image_that_joins_a_finished_fold_is_scored_too(table, tmp_path):
+    """One that comes last in the drawn order leaves all others where they were."""
+    train = table[table["label"] == "normal"]
+    drawn = {name: hashlib.sha256(f"0 {name}".encode()).hexdigest() for name in train["sample_id"]}
+    last = train["sample_id"] == max(drawn, key=lambda name: drawn[name])
+    examine(train[~last], fitting(tmp_path / "padim"), 0.2, seed=0)
+    grown = examine(train, fitting(tmp_path / "padim"), 0.2, seed=0)
+    assert grown == examine(train, fitting(tmp_path / "calm"), 0.2, seed=0)
