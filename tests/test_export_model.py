@@ -75,3 +75,12 @@ def test_a_detector_or_category_that_is_not_fitted_is_named(context, tmp_path):
         export_model.run(context, "npad", tmp_path / "out")
     with pytest.raises(Missing, match="not fitted for zip; it is for"):
         export_model.run(context, "padim", tmp_path / "out", categories=["zip"])
+
+
+def test_a_threshold_that_was_chosen_on_other_scores_is_not_written(context, tmp_path):
+    threshold.run(context, "padim", "max_normal")
+    score.run(context, "padim", {**TINY, "score": "mean"})
+    with pytest.raises(Missing, match="padim scored again since its threshold was chosen"):
+        export_model.run(context, "padim", tmp_path / "out", openvino=False)
+    threshold.run(context, "padim", "max_normal")
+    export_model.run(context, "padim", tmp_path / "out", openvino=False)

@@ -7,7 +7,7 @@ from curate.errors import AlreadyExists, Missing
 from curate.files import read_json, writing
 from curate.score_fit import category_folder
 from curate.steps.joined import with_split
-from curate.steps.record import Context
+from curate.steps.record import Context, digest, recorded
 
 N_PROBE = 4  # images of each category that the graphs are compared with Python on
 MARK = "model.json"
@@ -43,7 +43,8 @@ def run(
         agreement).
 
     Raises:
-        Missing: the detector is not fitted, or not for one of the categories.
+        Missing: the detector is not fitted, or not for one of the categories; or its threshold was chosen on
+            other scores.
         AlreadyExists: a model is there already, or something else is.
         NotImplementedError, ValueError: the detector cannot be written so, or differs; see detectors.export.
     """
@@ -125,5 +126,11 @@ def _threshold(context: Context, detector: str, category: str, fitted: Any, fpr:
     if path.exists():
         chosen = read_json(path)
         if chosen["detector"] == detector and category in chosen["by_category"]:
+            predictions = context.paths.detector(detector) / "predictions.parquet"
+            if recorded(context.paths, "threshold")["inputs"].get("predictions") != digest(predictions):
+                raise Missing(
+                    f"Missing: {detector} scored again since its threshold was chosen. Run: curate threshold "
+                    f"{context.paths.name} --detector {detector}"
+                )
             return float(chosen["by_category"][category]["threshold"]), f"rule {chosen['rule']}"
     return float(fitted.calibration.threshold(fpr)), f"held-out normals, at most {fpr:g} false alarms"
