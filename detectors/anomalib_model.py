@@ -194,8 +194,17 @@ class AnomalibModel(Detector):
         for item in prepared:
             with torch_threads(self.config.n_threads), torch.inference_mode(), quiet():
                 pixels = self.module_.pre_processor.transform(_tensor(item)[None].to(device))
-                answer = self.module_.model(pixels)
+                answer = self._answer(pixels)
             yield self._prediction(answer, item.image_hw)
+
+    def _answer(self, pixels: Tensor) -> Any:
+        try:
+            return self.module_.model(pixels)
+        except (RuntimeError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(
+                f"anomalib's {self.model_name} could not score an image: {type(error).__name__}: {error}. "
+                "Some models are left empty by a fit on too few images; fit on more, or choose another model."
+            ) from error
 
     def _prediction(self, answer: Any, image_hw: tuple[int, int]) -> Prediction:
         anomaly_map = None

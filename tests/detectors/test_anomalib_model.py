@@ -65,3 +65,9 @@ def test_unknown_models_list_the_known_ones():
 def test_a_model_with_weights_of_its_own_is_not_downloaded_unasked():
     with pytest.raises(ValueError, match=r'Ganomaly has no backbone that can be exchanged .* to "none"'):
         detectors.create("anomalib:Ganomaly", profile="smoke").fit(smoke_scene.normals(n=3))
+
+
+def test_a_model_that_too_few_images_leave_empty_says_so():
+    images = smoke_scene.normals(n=3)
+    with pytest.raises(ValueError, match=r"Dfkde could not score an image.* fit on more"):
+        detectors.create("anomalib:Dfkde", profile="smoke").fit(images)
