@@ -2,10 +2,15 @@
 
 import dataclasses
 import difflib
+import numbers
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
+
+# kinds of values that are told apart; in Python a bool is a number, too
+PLAIN = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str, NoneType: NoneType}
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Config:
         """A profile's settings with some of them changed.
 
         Raises:
-            ValueError: an unknown profile or option; the message lists the known ones.
+            ValueError: an unknown profile or option, with the known ones; or a value of another kind.
         """
         if profile not in cls.PROFILES:
             raise ValueError(f'Unknown profile "{profile}". Known: {", ".join(cls.PROFILES)}.')
@@ -92,7 +97,13 @@ class Config:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f' Did you mean "{near[0]}"?' if near else ""
                 raise ValueError(f'Unknown option "{name}".{hint} Known: {", ".join(known)}.')
-        return cls(**{**cls.PROFILES[profile], **options, "profile": profile})
+        hints = get_type_hints(cls)
+        for name, value in options.items():
+            _check_kind(name, value, hints[name])
+        try:
+            return cls(**{**cls.PROFILES[profile], **options, "profile": profile})
+        except TypeError as error:
+            raise ValueError(f"A setting has a value of another kind than expected: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,19 @@ class TrainedConfig(Config):
             raise ValueError("Expected n_steps >= 1, learning_rate > 0 and weight_decay >= 0.")
 
 
+def _check_kind(name: str, value: Any, hint: Any) -> None:
+    """Refuse text for a number and the like, where only plain kinds are expected."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if not all(isinstance(kind, type) and kind in PLAIN for kind in kinds):
+        return
+    fits = (isinstance(value, PLAIN[kind]) for kind in kinds if bool in kinds or not isinstance(value, bool))
+    if not any(fits):
+        known = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise ValueError(f"Expected {name} as {known}, found {value!r}.")
+
+
 def _checked_hw(name: str, value: Any) -> tuple[int, int]:
-    if not isinstance(value, Sequence) or len(value) != 2 or any(int(v) != v or v < 1 for v in value):
+    whole = isinstance(value, Sequence) and all(isinstance(v, numbers.Real) and v % 1 == 0 for v in value)
+    if not whole or len(value) != 2 or min(value) < 1:
         raise ValueError(f"Expected {name} as (height, width) in pixels, found {value!r}.")
     return int(value[0]), int(value[1])
