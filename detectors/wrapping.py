@@ -191,8 +191,7 @@ class Wrapper(Detector):
     ) -> Iterator[Prediction]:
         """Joined answers from those that were kept, inner detector by inner detector, image by image."""
         n_parts = self._n_parts()
-        per_image = n_parts // len(scores)
-        flat = [score for each in scores for score in each]
+        per_image, flat = n_parts // len(scores), [score for each in scores for score in each]
         for image, image_hw in enumerate(sizes):
             numbers = [
                 inner * len(scores[0]) + image * per_image + part
