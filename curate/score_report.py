@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from curate import schema, tables
+from curate.errors import CurateError
 from curate.files import read_json, write_json
 from curate.score_journal import Line
 
@@ -44,6 +45,7 @@ def report(
         "backbone": meta.get("backbone"),
         "backbone_weights": meta.get("backbone_weights"),
         "n_categories": len(states),
+        "fits": {state.name: read_json(state / "meta.json").get("inputs") for state in states.values()},
         "n_normals": sum(each["n_normals"] for each in known),
         "n_calibration": sum(each["n_calibration"] for each in known),
         "n_parameters": sum(each["n_parameters"] for each in known),
@@ -57,6 +59,16 @@ def report(
         "peak_rss_bytes": peak_rss_bytes(),
         "display_range": list(shown) if shown else None,
     }
+
+
+def fitted_as_scored(folder: Path) -> bool:
+    """Whether the states in a detector's folder are those that its report tells of."""
+    try:
+        told = read_json(folder / "report.json").get("fits", {})
+        states = {name: folder / "state" / name / "meta.json" for name in told}
+        return all(read_json(states[name]).get("inputs") == told[name] for name in told)
+    except CurateError:
+        return False
 
 
 def display_range(states: Iterable[Path]) -> tuple[float, float] | None:

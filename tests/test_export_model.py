@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curate import scoring
 from curate.errors import AlreadyExists, Missing
 from curate.recipe import Source
 from curate.steps import export_model, ingest, score, split, threshold
@@ -82,5 +83,22 @@ def test_a_threshold_that_was_chosen_on_other_scores_is_not_written(context, tmp
     score.run(context, "padim", {**TINY, "score": "mean"})
     with pytest.raises(Missing, match="padim scored again since its threshold was chosen"):
         export_model.run(context, "padim", tmp_path / "out", openvino=False)
+    threshold.run(context, "padim", "max_normal")
+    export_model.run(context, "padim", tmp_path / "out", openvino=False)
+
+
+def test_a_fit_that_has_not_scored_yet_gets_no_threshold_of_the_one_before(context, tmp_path, monkeypatch):
+    score.run(context, "padim", dict(TINY))
+    threshold.run(context, "padim", "max_normal")
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(scoring, "score_tables", interrupted)
+        score.run(context, "padim", {**TINY, "score": "mean"})
+    with pytest.raises(Missing, match="padim was fitted again, and has not scored since"):
+        export_model.run(context, "padim", tmp_path / "out", openvino=False)
+    score.run(context, "padim", dict(TINY))
     threshold.run(context, "padim", "max_normal")
     export_model.run(context, "padim", tmp_path / "out", openvino=False)

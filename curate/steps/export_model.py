@@ -6,6 +6,7 @@ from typing import Any
 from curate.errors import AlreadyExists, Missing
 from curate.files import read_json, writing
 from curate.score_fit import category_folder
+from curate.score_report import fitted_as_scored
 from curate.steps.joined import with_split
 from curate.steps.record import Context, digest, recorded
 
@@ -126,11 +127,22 @@ def _threshold(context: Context, detector: str, category: str, fitted: Any, fpr:
     if path.exists():
         chosen = read_json(path)
         if chosen["detector"] == detector and category in chosen["by_category"]:
-            predictions = context.paths.detector(detector) / "predictions.parquet"
-            if recorded(context.paths, "threshold")["inputs"].get("predictions") != digest(predictions):
-                raise Missing(
-                    f"Missing: {detector} scored again since its threshold was chosen. Run: curate threshold "
-                    f"{context.paths.name} --detector {detector}"
-                )
+            _check_scores(context, detector)
             return float(chosen["by_category"][category]["threshold"]), f"rule {chosen['rule']}"
     return float(fitted.calibration.threshold(fpr)), f"held-out normals, at most {fpr:g} false alarms"
+
+
+def _check_scores(context: Context, detector: str) -> None:
+    """Refuse a threshold unless it was chosen on scores of the detector as it is now fitted."""
+    folder, name = context.paths.detector(detector), context.paths.name
+    if not fitted_as_scored(folder):
+        raise Missing(
+            f"Missing: {detector} was fitted again, and has not scored since, so its threshold is of other "
+            f"scores. Run: curate score {name} --detector {detector}"
+        )
+    made_of = recorded(context.paths, "threshold")["inputs"]
+    if made_of.get("predictions") != digest(folder / "predictions.parquet"):
+        raise Missing(
+            f"Missing: {detector} scored again since its threshold was chosen. Run: curate threshold {name} "
+            f"--detector {detector}"
+        )

@@ -10,6 +10,7 @@ import pandas as pd
 from curate.files import fingerprint, read_json, write_json
 from curate.progress import bar, stages
 from curate.score_journal import maps_are_there
+from curate.score_report import fitted_as_scored
 from curate.score_training import Choice, Lessons, check_supervision, lessons
 from curate.steps.joined import with_split
 from curate.steps.record import Context, digest, done_before, finish
@@ -79,7 +80,8 @@ class _Job:
         """The result, where the work was finished before."""
         step = context.paths.score_step(self.detector)
         earlier = done_before(context.paths, step, self.inputs, self.outputs)
-        return earlier if earlier is not None and maps_are_there(self.folder) else None
+        whole = earlier is not None and maps_are_there(self.folder) and fitted_as_scored(self.folder)
+        return earlier if whole else None
 
     def finish(self, context: Context) -> dict[str, Any]:
         """Note that the work is finished."""
