@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from detectors.base import Detector
 
-M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
-LARGE_BYTES = 4 << 20
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+LARGE_BYTES = 32 << 20  # the most that glibc takes
+KEPT_BYTES = 256 << 20
 
 
 def return_large_arrays() -> None:
-    """Let the C library give large arrays back to the system as soon as they are freed.
+    """Let the C library give very large arrays back to the system as soon as they are freed.
 
     glibc raises its own limit with every large array that is freed, and from then on keeps such arrays in
-    pieces that are hard to use again. Has no effect elsewhere.
+    pieces that are hard to use again. Smaller arrays come and go with every step of a training: some free
+    memory is kept for them, since asking the system each time costs up to a quarter of a fit. Has no effect
+    elsewhere.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 @dataclass(frozen=True)
