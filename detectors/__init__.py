@@ -28,11 +28,11 @@ class Entry:
 
 
 DETECTORS = {
-    "fcdd": Entry("detectors.fcdd:Fcdd", "network whose output is the heat map, trained against confetti"),
-    "dfr": Entry("detectors.dfr:Dfr", "autoencoder over pretrained features; the error of rebuilding them"),
-    "differnet": Entry("detectors.differnet:Differnet", "normalising flow over pooled pretrained features"),
     "padim": Entry("detectors.padim:Padim", "one Gaussian per position over pretrained features"),
     "npad": Entry("detectors.npad:Npad", "PaDiM of neighbouring positions, plus distance to cluster centres"),
+    "dfr": Entry("detectors.dfr:Dfr", "autoencoder over pretrained features; the error of rebuilding them"),
+    "differnet": Entry("detectors.differnet:Differnet", "normalising flow over pooled pretrained features"),
+    "fcdd": Entry("detectors.fcdd:Fcdd", "network whose output is the heat map, trained against confetti"),
     "patch_svdd": Entry("detectors.patch_svdd:PatchSvdd", "distance of learned patch embeddings to normals"),
     "uninformed_students": Entry(
         "detectors.uninformed_students:UninformedStudents",
@@ -66,9 +66,10 @@ def detector_class(name: str) -> "type[Detector]":
         wrapper = PREFIXES[prefix].load()
         return wrapper.around(rest)  # type: ignore[no-any-return]
     near = difflib.get_close_matches(name, DETECTORS, n=3)
-    quoted = " or ".join(f'"{known}"' for known in near)
+    quoted = " or ".join(f'"{each}"' for each in near)
     hint = f" Did you mean {quoted}?" if near else ""
-    raise ValueError(f'Unknown detector "{name}".{hint} Known: {", ".join(DETECTORS)}.')
+    known = f"{', '.join(DETECTORS)}; around any of them tiled: and multiscale:, and anomalib:MODEL"
+    raise ValueError(f'Unknown detector "{name}".{hint} Known: {known}.')
 
 
 def create(

@@ -365,17 +365,17 @@ def without_timm_weights() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without anomalib's and Lightning's messages, and without a call to any server."""
-    zero = "lightning.pytorch.utilities.rank_zero"
-    names = ("lightning", "lightning.pytorch", zero, "anomalib", "pytorch_lightning")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Without messages, bars and warnings of anomalib and Lightning, and without a call to any server."""
+    import tqdm
+
+    before, init = logging.root.manager.disable, tqdm.tqdm.__init__
+    logging.disable(logging.WARNING)  # Lightning sets the levels of its loggers when it is imported
+    tqdm.tqdm.__init__ = functools.partialmethod(init, disable=True)
     os.environ.setdefault("DISABLE_VERSION_CHECK", "1")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        logging.disable(before)
+        tqdm.tqdm.__init__ = init

@@ -19,6 +19,7 @@ from detectors.backbones.runners import Runner
 from detectors.backbones.runtimes import recorded_runtime
 from detectors.calibration import Calibration, calibrate
 from detectors.config import Config
+from detectors.devices import check_device
 from detectors.geometry import Geometry, Image, Prepared, choose_hw
 from detectors.loop import Loop, Progress
 from detectors.memory import Forecast, check_fits, return_large_arrays
@@ -59,6 +60,7 @@ class Detector(ABC):
     config_class: ClassVar[type[Config]] = Config
 
     def __init__(self, config: Config, *, cache_folder: Path | None = None) -> None:
+        check_device(config.device)
         self.config = config
         self.cache_folder = cache_folder
         self.geometry_: Geometry | None = None
@@ -189,7 +191,7 @@ class Detector(ABC):
         examples = [self._example(each) for each in anomalies] if self.accepts_anomalies else []
         self.n_normals_ = self._fit(self._stream(normals, train), len(train), examples, loop)
         if stopped := loop.stopped:  # what the calibration says later ends nothing
-            notes.append(f"Stopped early, after {self.n_normals_} of {len(train)} normals.")
+            notes.append(f"Stopped early, {loop.where()}.")
         answers = self._finish_fit(self._stream(normals, held_out))
         used = held_out or train
         if not held_out:

@@ -18,10 +18,12 @@ from detectors.blocks.trainer import torch_threads
 from detectors.config import Config
 from detectors.geometry import Prepared
 from detectors.loop import Loop
+from detectors.memory import Forecast
 from detectors.prefetch import prefetch
 from detectors.threads import one_torch_thread
 
 N_FOR_BATCH_NORM = 32
+N_AT_ONCE = 512  # channels at full size that a training holds at a time, about
 HEAD, BACKBONE = "head.", "backbone."
 Maps = list[np.ndarray]
 
@@ -83,6 +85,12 @@ class HeadedDetector(Detector):
         if not self.uses_backbone:
             return None
         return Backbone(self.config.backbone, self.config.weights, self._layers())
+
+    def forecast(self, n_images: int) -> Forecast:
+        """See Detector: the prepared images, which stay in memory, and what one of them becomes."""
+        height, width = self.geometry.input_hw
+        images, one = n_images * height * width * 3, N_AT_ONCE * height * width * 4
+        return Forecast(images + one, 0, "the number of images and image_side squared")
 
     def features(self, prepared: Iterable[Prepared]) -> Iterator[Maps]:
         """The backbone's maps of each image, (C, h, w) float32 each, in order; a batch is made ahead."""

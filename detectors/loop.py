@@ -43,6 +43,7 @@ class Loop:
         self.checkpoint = checkpoint
         self.started = time.monotonic()
         self.stopped = False
+        self._why, self._last = "as asked", ("", 0, 0)
 
     def step(self, stage: str, step: int, total: int, loss: float | None = None) -> bool:
         """Report a finished step; True asks to stop."""
@@ -50,5 +51,18 @@ class Loop:
         if self.progress:
             self.progress(Progress(stage, step, total, loss, elapsed_s))
         late = self.time_budget_s is not None and elapsed_s > self.time_budget_s
-        self.stopped = self.stopped or late or bool(self.should_stop and self.should_stop())
+        if not self.stopped:
+            self.stopped = late or bool(self.should_stop and self.should_stop())
+            self._why = f"after its time_budget_s of {self.time_budget_s:g} s" if late else "as asked"
+            self._last = (stage, step, total)
         return self.stopped
+
+    def where(self) -> str:
+        """Why it ended early, and where, for people.
+
+        >>> loop = Loop(time_budget_s=0)
+        >>> loop.step("train", 3, 10), loop.where()
+        (True, 'after its time_budget_s of 0 s, at train 3 of 10')
+        """
+        stage, step, total = self._last
+        return f"{self._why}, at {stage} {step} of {total}"

@@ -219,7 +219,8 @@ def test_settings_that_a_forecast_proposes_do_fit_and_more_would_not(monkeypatch
     assert f"  x: would fit: Fit on at most {most} images." in notes([row])
 
 
-def test_a_detector_without_a_forecast_says_so():
+def test_a_detector_without_a_forecast_says_so(monkeypatch):
+    monkeypatch.setattr("detectors.fcdd.Fcdd.forecast", lambda self, n_images: None)
     found = forecast("fcdd", {"profile": "smoke"}, 8, SIZES)
     assert found["fits"] is None and found["fit_bytes"] is None
     assert "makes no forecast" in forecast_lines([found])[0]

@@ -13,7 +13,12 @@ def run(
     name: Name,
     detectors: Annotated[
         list[str] | None,
-        typer.Option("--detector", help="Which detector (may be repeated; default: padim)."),
+        typer.Option(
+            "--detector",
+            help="Which detector (may be repeated; default: padim): padim, npad, dfr, differnet, "
+            "uninformed_students, patch_svdd, fcdd; around any of them tiled: and multiscale:; "
+            "anomalib:MODEL.",
+        ),
     ] = None,
     profile: Annotated[
         str | None,
@@ -57,7 +62,7 @@ def run(
         float | None,
         typer.Option(
             "--robust-fraction",
-            help=f"Most of the normal images that --robust may leave out (default {ROBUST}).",
+            help=f"Like --robust, and the most of the normal images that may be left out (default {ROBUST}).",
         ),
     ] = None,
     seed: Seed = 0,
@@ -95,7 +100,7 @@ def _lines(content: dict[str, Any]) -> str:
 def lines(results: list[dict[str, Any]]) -> list[str]:
     """What detectors cost, a line each, and what they learned from that is out of the ordinary."""
     width = max(8, *(len(result["detector"]) for result in results))
-    heads = f"{'normals':>9}{'fit':>10}{'per image':>11}{'on disk':>10}  profile, runtime, weights"
+    heads = f"{'learned':>9}{'fit':>10}{'per image':>11}{'on disk':>10}  profile, runtime, weights"
     out = [f"  {'detector':<{width}}{heads}"]
     for result in results:
         told = result["report"]

@@ -52,8 +52,7 @@ def run(
     import detectors
     from detectors.export import export
 
-    state = context.paths.detector(detector) / "state"
-    wanted = _fitted(state, detector, categories)
+    wanted = _fitted(context, detector, categories)
     targets = {category: out / category_folder(category) for category in wanted}
     for target in targets.values():
         _check_place(target, overwrite)
@@ -90,22 +89,23 @@ def _image(path: str) -> Any:
     return to_uint8(read_image(Path(path)))
 
 
-def _fitted(state: Path, detector: str, categories: list[str] | None) -> dict[str, Path]:
+def _fitted(context: Context, detector: str, categories: list[str] | None) -> dict[str, Path]:
     """Category -> its state folder."""
+    state, name = context.paths.detector(detector) / "state", context.paths.name
     metas = sorted(state.glob("*/meta.json"))
     found = {str(read_json(path)["category"]): path.parent for path in metas}
     asked = categories or sorted(found)
-    if absent := [name for name in asked if name not in found]:
+    if absent := [each for each in asked if each not in found]:
         raise Missing(
             f"Missing: {detector} is not fitted for {', '.join(absent)}; it is for "
-            f"{', '.join(sorted(found)) or 'nothing'}. Run: curate score NAME --detector {detector}"
+            f"{', '.join(sorted(found)) or 'nothing'}. Run: curate score {name} --detector {detector}"
         )
     if not asked:
         raise Missing(
-            f"Missing: {detector} is not fitted for this dataset. Run: curate score NAME --detector "
+            f"Missing: {detector} is not fitted for this dataset. Run: curate score {name} --detector "
             f"{detector}"
         )
-    return {name: found[name] for name in asked}
+    return {each: found[each] for each in asked}
 
 
 def _check_place(target: Path, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ NOT_DETECTORS = {
     "base",
     "calibration",
     "config",
+    "devices",
     "export",
     "geometry",
     "headed",
@@ -82,6 +83,13 @@ def test_unknown_options_and_profiles_are_refused(name):
         detectors.create(name, profile="gpu")
     with pytest.raises(ValueError, match="image_hw as"):
         detectors.create(name, image_hw=256)
+
+
+@pytest.mark.parametrize("name", [*DETECTORS, "tiled:padim"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "mps"])
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(name, device):
+    with pytest.raises(ValueError, match=device):
+        detectors.create(name, profile="smoke", device=device)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
