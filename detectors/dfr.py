@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors.backbones import BACKBONES, Features
+from detectors.backbones import BACKBONES
 from detectors.base import Example, MapKind
+from detectors.blocks.merging import known_shapes
 from detectors.blocks.pca import moments, n_components
 from detectors.blocks.trainer import Training, train
 from detectors.config import Config, TrainedConfig
@@ -185,11 +186,9 @@ class Dfr(HeadedDetector):
 
     def _shapes(self) -> list[list[int]]:
         """[C, h, w] of each map that the backbone gives at the model's input."""
-        spec = BACKBONES[self.config.backbone]
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            net = Features(spec.stages(spec.build()), self.config.layers or spec.layers, spec)
-            maps = net(torch.zeros((1, *self.geometry.input_hw, 3), dtype=torch.uint8))
-        return [list(each.shape[1:]) for each in maps]
+        name = self.config.backbone
+        layers = tuple(self.config.layers or BACKBONES[name].layers)
+        return [list(each) for each in known_shapes(name, layers, self.geometry.input_hw)]
 
     def forecast(self, n_images: int) -> Forecast:
         """See Detector."""

@@ -78,7 +78,7 @@ class UninformedStudents(HeadedDetector):
             crops = config.n_views * height * width * (3 + 3 * 4 * n_channels // 16)
         pixels = (height + reach(65)) * (width + reach(65))
         answers = int(N_ANSWERS * 4 * 256 * config.width * pixels)
-        with torch.device("meta"):  # neither memory nor random numbers
+        with torch.random.fork_rng(devices=[]):
             state = 4 * sum(each.numel() for each in self._new_head({}).state_dict().values())
         return Forecast(images + crops + answers, state, "the number and size of the images, and n_crops")
 

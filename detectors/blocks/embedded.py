@@ -1,6 +1,5 @@
 """Detectors on feature vectors of grid positions: chosen channels of several layers of a frozen backbone."""
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from detectors.backbones.nets import estimate_batch_norm
 from detectors.base import Detector, Prediction
 from detectors.blocks.embedding import Embedder
 from detectors.blocks.gaussian import StreamingGaussian, n_triangle
-from detectors.blocks.merging import BilinearRunner, Merge, Merged, Shape, feature_shapes
+from detectors.blocks.merging import BilinearRunner, Merge, Merged, Shape, known_shapes
 from detectors.config import Config
 from detectors.geometry import Prepared
 from detectors.headed import BACKBONE, N_FOR_BATCH_NORM, backbone_facts, saved_backbone
@@ -86,7 +85,7 @@ class EmbeddedDetector(Detector):
 
     def _shapes(self) -> list[Shape]:
         key = (self.backbone_.name, self.backbone_.layers, self.geometry.input_hw)
-        return list(_shapes_of(*key))
+        return list(known_shapes(*key))
 
     def _channels(self, shapes: Sequence[Shape]) -> Tensor:
         if self.channels_ is None:
@@ -174,7 +173,7 @@ class EmbeddedDetector(Detector):
 
     def _needs(self, input_hw: tuple[int, int], d: int) -> tuple[int, int]:
         """Bytes of a fit and of what it leaves, for some input and number of channels."""
-        _, height, width = _shapes_of(self.backbone_.name, self.backbone_.layers, input_hw)[0]
+        _, height, width = known_shapes(self.backbone_.name, self.backbone_.layers, input_hw)[0]
         n_positions, config = height * width, self.config
         state = n_positions * (d + n_triangle(d)) * FLOAT
         products = n_positions * d * d * FLOAT
@@ -224,11 +223,6 @@ class EmbeddedDetector(Detector):
 
     def _not_fitted(self) -> ValueError:
         return ValueError(f"This {self.name} is not fitted. Call fit, or load a saved one.")
-
-
-@functools.lru_cache(maxsize=32)
-def _shapes_of(name: str, layers: tuple[str, ...], input_hw: tuple[int, int]) -> tuple[Shape, ...]:
-    return tuple(feature_shapes(name, layers, input_hw))
 
 
 def choose_channels(n_all: int, n_kept: int, seed: int) -> Tensor:

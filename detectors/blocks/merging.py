@@ -15,19 +15,34 @@ from torch.nn import functional
 from detectors.backbones import Runner
 from detectors.backbones.nets import BACKBONES, Features
 from detectors.maps import bilinear_matrix
+from detectors.threads import one_torch_thread
 
+STRIP = 64  # pixels; narrower ones are too small for some networks
 Merge = Literal["nearest", "bilinear"]
 Shape = tuple[int, int, int]
 Take = Callable[[int, list[np.ndarray]], None]
 
 
 def feature_shapes(name: str, layers: Sequence[str], input_hw: tuple[int, int]) -> list[Shape]:
-    """(C, h, w) of every layer, without weights or arithmetic."""
+    """(C, h, w) of every layer, without trained weights.
+
+    Rows and columns do not depend on each other, so two thin strips tell both. (On torch's "meta" device the
+    first network takes a second, for imports.)
+    """
     spec = BACKBONES[name]
-    with torch.device("meta"), torch.inference_mode():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), one_torch_thread():
         net = Features(spec.stages(spec.build()), layers, spec)
-        maps = net(torch.empty((1, *input_hw, 3), dtype=torch.uint8))
-    return [(each.shape[1], each.shape[2], each.shape[3]) for each in maps]
+        tall, wide = (
+            net(torch.zeros((1, *strip_hw, 3), dtype=torch.uint8))
+            for strip_hw in ((input_hw[0], STRIP), (STRIP, input_hw[1]))
+        )
+    return [(a.shape[1], a.shape[2], b.shape[3]) for a, b in zip(tall, wide, strict=True)]
+
+
+@functools.lru_cache(maxsize=32)
+def known_shapes(name: str, layers: tuple[str, ...], input_hw: tuple[int, int]) -> tuple[Shape, ...]:
+    """feature_shapes, remembered."""
+    return tuple(feature_shapes(name, layers, input_hw))
 
 
 def by_layer(shapes: Sequence[Shape], channels: Sequence[int]) -> list[list[int]]:
