@@ -7,17 +7,17 @@ from typing import Any
 MIB = 2**20
 NONE = "\u2013"  # an en dash
 COLUMNS = (  # title, width, key, unit
-    ("fit", 10, "fit_s", "s"),
-    ("CPU", 10, "fit_cpu_s", "s"),
-    ("fit memory", 12, "fit_peak_rss_bytes", "MiB"),
-    ("cold", 10, "latency_ms_cold", "ms"),
-    ("p50", 10, "latency_ms_p50", "ms"),
-    ("p95", 10, "latency_ms_p95", "ms"),
-    ("images/s", 10, "images_per_s", ""),
-    ("memory", 12, "peak_rss_bytes", "MiB"),
-    ("on disk", 12, "state_bytes", "MiB"),
+    ("fit", 8, "fit_s", "s"),
+    ("CPU", 8, "fit_cpu_s", "s"),
+    ("fit memory", 11, "fit_peak_rss_bytes", "MiB"),
+    ("cold", 8, "latency_ms_cold", "ms"),
+    ("p50", 8, "latency_ms_p50", "ms"),
+    ("p95", 8, "latency_ms_p95", "ms"),
+    ("images/s", 9, "images_per_s", ""),
+    ("memory", 10, "peak_rss_bytes", "MiB"),
+    ("on disk", 10, "state_bytes", "MiB"),
     ("numbers", 12, "n_parameters", ""),
-    ("AUROC", 7, "image_auroc", "share"),
+    ("AUROC", 6, "image_auroc", "share"),
 )
 GPU_COLUMNS = (("fit GPU", 12, "fit_gpu_peak_bytes", "MiB"), ("GPU", 12, "gpu_peak_bytes", "MiB"))
 

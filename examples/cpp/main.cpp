@@ -215,7 +215,7 @@ int score_folder(const Arguments& arguments) {
     const auto rows = run.finish();
     const std::chrono::duration<double> taken = Clock::now() - begun;
     write_csv(arguments.out / "scores.csv", rows);
-    std::cout << summary(rows, taken.count()) << '\n';
+    std::cout << summary(arguments.model, rows, taken.count()) << '\n';
     const bool whole =
         std::all_of(rows.begin(), rows.end(), [](const Row& row) { return row.error.empty(); });
     return whole ? done : bad_data;

@@ -198,8 +198,28 @@ inline void write_csv(const std::filesystem::path& path, const std::vector<Row>&
     std::filesystem::rename(partial, path);
 }
 
-// What a run took, as a line of JSON; of the images that were scored.
-inline std::string summary(const std::vector<Row>& rows, double seconds) {
+// A text as JSON has it.
+inline std::string json_text(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\')
+            out += '\\';
+        out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+    }
+    return out + '"';
+}
+
+// Bytes of the files in a folder.
+inline std::uintmax_t folder_bytes(const std::filesystem::path& folder) {
+    std::uintmax_t n_bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        if (entry.is_regular_file())
+            n_bytes += entry.file_size();
+    return n_bytes;
+}
+
+// What a run took, as a line of JSON that "curate cost --add" takes; of the images that were scored.
+inline std::string summary(const std::filesystem::path& model, const std::vector<Row>& rows, double seconds) {
     std::vector<double> ms;
     for (const auto& row : rows)
         if (row.error.empty())
@@ -208,8 +228,9 @@ inline std::string summary(const std::vector<Row>& rows, double seconds) {
     const auto latency = [&ms](double share) {
         return ms.empty() ? "null" : writing::rounded(writing::quantile(ms, share), 3);
     };
-    return "{\"n_images\": " + std::to_string(ms.size()) + ", \"seconds\": " + writing::rounded(seconds, 6) +
-           ", \"images_per_s\": " + writing::rounded(static_cast<double>(ms.size()) / seconds, 3) +
+    return "{\"name\": " + json_text("C++, " + std::filesystem::absolute(model).filename().string()) +
+           ", \"n_streamed\": " + std::to_string(ms.size()) + ", \"images_per_s\": " + writing::rounded(static_cast<double>(ms.size()) / seconds, 3) +
            ", \"latency_ms_p50\": " + latency(0.5) + ", \"latency_ms_p95\": " + latency(0.95) +
-           ", \"peak_rss_bytes\": " + std::to_string(writing::peak_rss_bytes()) + "}";
+           ", \"peak_rss_bytes\": " + std::to_string(writing::peak_rss_bytes()) +
+           ", \"state_bytes\": " + std::to_string(folder_bytes(model)) + "}";
 }
