@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.onnx.operators import shape_as_tensor
 
-from detectors.backbones.runners import import_openvino
+from detectors.backbones.runners import import_openvino, openvino_core
 from detectors.base import Detector
 from detectors.geometry import NEGLIGIBLE_PERCENT, Geometry, Image
 from detectors.maps import bilinear_matrix, blur_matrix, edge_matrix
@@ -273,10 +273,9 @@ def _run_onnx(content: bytes, images: Sequence[Image]) -> Answers:
 def _run_openvino(content: bytes, folder: Path, images: Sequence[Image]) -> Answers:
     """Convert, save into the folder and run what was saved."""
     try:
-        openvino = import_openvino()
+        openvino, core = import_openvino(), openvino_core()
     except ImportError as error:
         raise ValueError("openvino is not installed. Run: pip install openvino") from error
-    core = openvino.Core()
     openvino.save_model(core.read_model(content), folder / "model.xml", compress_to_fp16=False)
     compiled = core.compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answers = (compiled({"image": image[None]}) for image in images)

@@ -18,6 +18,7 @@ from curate.anomaly_maps import STEPS, read_raw
 from curate.images import encode_jpeg, encode_png, read_image
 from curate.schema import check_rows
 from curate.score_images import to_uint8
+from detectors.backbones.runners import openvino_core
 from detectors.export import export, load_info
 from tests.detectors import smoke_scene
 from tests.helpers.places import REPOSITORY
@@ -279,7 +280,7 @@ def test_a_detectors_scores_are_those_of_python(file_format, program, tmp_path):
     export(detector, tmp_path / "model", threshold=threshold, **{other: False})
     found = scored(program, tmp_path / "model", tmp_path / "images", tmp_path / "out")
     (graph,) = (tmp_path / "model").glob("model.[xo]*")
-    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     tolerance = load_info(tmp_path / "model")["tolerance"] * max(each.score for each in expected)
     for image, prediction, (name, row) in zip(images, expected, found.iterrows(), strict=True):
         answer = compiled({"image": image[None]})

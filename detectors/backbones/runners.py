@@ -121,14 +121,29 @@ def import_openvino() -> Any:
     return openvino
 
 
+_ONE_CORE = threading.Lock()
+_core: list[Any] = []
+
+
+def openvino_core() -> Any:
+    """OpenVINO's Core; one for the whole process, which is never given up.
+
+    A Core gives the signals of its thread a stack that is freed with it, and puts back the one that it had
+    found: with several of them, a later signal (Ctrl-C, a timer) meets freed memory and ends the process.
+    """
+    with _ONE_CORE:
+        if not _core:
+            _core.append(import_openvino().Core())
+        return _core[0]
+
+
 class OpenVino:
     """See Runner."""
 
     runtime = "openvino"
 
     def __init__(self, onnx: bytes, n_threads: int, precision: str) -> None:
-        openvino = import_openvino()
-        core = openvino.Core()
+        openvino, core = import_openvino(), openvino_core()
         model = core.read_model(onnx)
         settings = {
             "INFERENCE_PRECISION_HINT": precision,  # the default rounds to bfloat16 on CPUs that have it

@@ -1,5 +1,7 @@
 import importlib.util
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import detectors
 from detectors.backbones import Backbone, agreement, make_runner, recorded_runtime, resolve_runtime
 from detectors.backbones.agreement import compare
 from detectors.backbones.export import exported
-from detectors.backbones.runners import Torch, import_openvino
+from detectors.backbones.runners import Torch, openvino_core
 from detectors.backbones.runtimes import N_KEPT, _kept
 from tests.detectors import smoke_scene
+from tests.helpers.places import REPOSITORY
 
 INPUT_HW = (48, 64)
 
@@ -103,7 +106,7 @@ def test_bf16_features_are_float32_a_few_percent_off(images, runtime):
 
 def capabilities() -> list[str]:
     """What OpenVINO says of this processor; without BF16 it works in f32."""
-    return import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def check(features: np.ndarray) -> None:
@@ -143,3 +146,29 @@ def test_an_exported_network_runs_in_torch_too(images):
     backbone = Backbone("efficientnet_lite0", "packaged")  # not built before the export
     compared = [make_runner(backbone, INPUT_HW, name) for name in ("onnxruntime", "torch")]
     assert compare(*compared, images) < 1e-4
+
+
+def test_signals_keep_their_stack_when_runners_come_and_go():
+    """OpenVINO gives signals a stack that belongs to its Core; a signal on a freed one ends the process."""
+    program = """
+import ctypes, gc, os, signal
+import numpy as np
+from detectors.backbones import Backbone, make_runner
+from detectors.backbones.runtimes import N_KEPT
+class Stack(ctypes.Structure):
+    _fields_ = [("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+def stack():
+    found = Stack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+    return found.place, found.flags, found.size
+backbone, seen = Backbone("tiny", "random"), set()
+for side in range(32, 32 + 8 * (N_KEPT + 4), 8):
+    blank = np.zeros((side, side, 3), np.uint8)
+    make_runner(backbone, (side, side), "openvino").run([blank], lambda index, maps: None)
+    gc.collect()
+    seen.add(stack())
+assert len(seen) == 1, seen
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
