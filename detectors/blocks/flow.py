@@ -42,8 +42,8 @@ def subnet(n_in: int, n_out: int, hidden: int) -> nn.Sequential:
 def n_weights(n: int, n_blocks: int, hidden: int) -> int:
     """Parameters of a Flow, without building it.
 
-    >>> n_weights(768, 8, 2048) / 1e6
-    172.08...
+    >>> round(n_weights(768, 8, 2048) / 1e6, 2)
+    172.08
     """
     inner = (N_HIDDEN_LAYERS - 1) * (hidden + 1) * hidden
     halves = n // 2, n - n // 2
