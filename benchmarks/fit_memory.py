@@ -1,6 +1,6 @@
 """Peak memory of a fit against the number of images: padim and npad should not grow.
 
-    python benchmarks/fit_memory.py [--detectors padim npad] [--counts 100 400 1600]
+    python benchmarks/fit_memory.py [--detectors padim npad] [--counts 100 400 1000 3200]
 
 Every fit runs in a process of its own, at the "cpu" profile, on noise that is drawn when it is asked for.
 """
@@ -45,7 +45,7 @@ def main() -> None:
     """Measure and store."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--detectors", nargs="*", default=["padim", "npad"])
-    options.add_argument("--counts", nargs="*", type=int, default=[100, 400, 1600])
+    options.add_argument("--counts", nargs="*", type=int, default=[100, 400, 1000, 3200])
     options.add_argument("--out", type=Path, default=HERE / "results" / "fit_memory.json")
     options.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     chosen = options.parse_args()
