@@ -12,6 +12,7 @@ from curate.registry import lookup
 from curate.steps import labels
 from curate.steps.joined import masks_digest, set_aside, with_scores
 from curate.steps.record import Context, digest, once
+from curate.threshold_evidence import Evidence
 from curate.thresholds import THRESHOLDS
 
 
@@ -58,7 +59,8 @@ def _choose(context: Context, merged: pd.DataFrame, detector: str, rule: str) ->
         calibration = known[known["assigned_split"] == "calibration"]
         try:
             scores, labels = _arrays(calibration)
-            threshold = float(lookup(THRESHOLDS, rule, "threshold rule").choose(scores, labels))
+            evidence = Evidence.of(scores, labels)
+            threshold = lookup(THRESHOLDS, rule, "threshold rule").choose(evidence).threshold
         except ValueError as error:
             problems.append(f"category {category}: {error}")
             continue

@@ -2,37 +2,38 @@
 
 import numpy as np
 
-from curate.images import Array
-from curate.scores import checked, need_both
+from curate.cut_points import Ladder, need_anomalies, need_normals
+from curate.threshold_evidence import Cut, Evidence
+
+LEVELS = ("image", "region", "pixel")
+NEEDS = ("normal", "anomalous")
 
 
-def choose(scores: Array, labels: Array) -> float:
+def choose(evidence: Evidence) -> Cut:
     """Threshold with the highest F1, half way down to the next lower score.
 
-    Among thresholds of equal F1 the highest is taken: it gives the fewest false alarms. Images of equal score
-    stay together. The result is exact in the type of `scores`, so that comparing in that type gives the same
-    answer as comparing in float64. O(N log N).
+    Among thresholds of equal F1 the highest is taken: it gives the fewest false alarms. Items of equal score
+    stay together. O(N log N).
 
-    Args:
-        scores: (N,) anomaly scores, finite, higher is more suspicious.
-        labels: (N,) bool, True is anomalous.
+    F1 depends on how many of the given items are anomalous. On a line with fewer defects the best threshold
+    lies higher; the rule "cost_minimal" takes the line's own rate.
 
     Raises:
-        ValueError: the shapes differ, a score is not finite, or one of the two labels is absent.
+        ValueError: one of the two labels is absent.
 
-    >>> choose(np.array([0.125, 0.25, 0.75, 0.875]), np.array([False, False, True, True]))
+    >>> scores, anomalous = np.array([0.125, 0.25, 0.75, 0.875]), np.array([False, False, True, True])
+    >>> choose(Evidence.of(scores, anomalous)).threshold
     0.5
     """
-    values, anomalous = checked(scores, labels)
-    need_both(anomalous, 'The rule "f1_max"')
-    order = np.argsort(-values, kind="stable")
-    ranked, hits = values[order], np.cumsum(anomalous[order])
-    last_of_equal = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    f1 = 2 * hits[last_of_equal] / (last_of_equal + 1 + hits[-1])
+    n_anomalous = float(need_anomalies(evidence, "f1_max").weights.sum())
+    n_normal = float(need_normals(evidence, "f1_max").weights.sum())
+    ladder = Ladder.of(evidence)
+    alarms = ladder.hits + ladder.false_alarms
+    f1 = 2 * ladder.hits / (alarms + n_anomalous)
     best = int(np.argmax(f1))
-    upper = ranked[last_of_equal[best]]
-    if best + 1 == len(last_of_equal):
-        return float(upper)
-    lower = ranked[last_of_equal[best + 1]]
-    middle = lower / 2 + upper / 2  # halves first: the sum of two large scores may overflow
-    return float(middle if lower < middle <= upper else upper)
+    share = n_anomalous / (n_anomalous + n_normal)
+    return Cut(
+        ladder.cut(evidence, best),
+        warnings=(f"F1 is the best for a line on which {share:.3g} of the parts are anomalous, as here.",),
+        facts={"f1": float(f1[best]), "anomalous_fraction": share},
+    )

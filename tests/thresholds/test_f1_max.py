@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.thresholds.f1_max import choose
+from curate.threshold_evidence import Evidence
+from curate.thresholds import f1_max
 from tests.oracles import thresholds as oracle
 
 SCORES = st.lists(st.tuples(st.integers(-8, 8), st.booleans()), min_size=2, max_size=30).filter(
@@ -15,6 +16,10 @@ SCORES = st.lists(st.tuples(st.integers(-8, 8), st.booleans()), min_size=2, max_
 
 def arrays(pairs: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([s for s, _ in pairs], dtype=np.float64), np.array([label for _, label in pairs])
+
+
+def choose(scores: np.ndarray, labels: np.ndarray) -> float:
+    return f1_max.choose(Evidence.of(scores, labels)).threshold
 
 
 @given(SCORES)
@@ -76,7 +81,7 @@ def test_scores_that_are_not_finite_are_refused(wrong: float) -> None:
 
 @pytest.mark.parametrize(("label", "absent"), [(True, "normal"), (False, "anomalous")])
 def test_one_label_only_is_refused_by_name(label: bool, absent: str) -> None:
-    with pytest.raises(ValueError, match=f"f1_max.*no {absent} one among 2"):
+    with pytest.raises(ValueError, match=f"f1_max.*needs {absent} .*none among 2"):
         choose(np.array([0.0, 1.0]), np.array([label, label]))
 
 

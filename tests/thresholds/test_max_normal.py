@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.thresholds.max_normal import choose
+from curate.threshold_evidence import Evidence
+from curate.thresholds import max_normal
 
 FINITE = st.floats(-1e6, 1e6, width=32)
+
+
+def choose(scores: np.ndarray, labels: np.ndarray) -> float:
+    return max_normal.choose(Evidence.of(scores, labels)).threshold
 
 
 @given(st.lists(FINITE, min_size=1), st.lists(FINITE), st.sampled_from([np.float32, np.float64]))
@@ -22,7 +27,14 @@ def test_no_normal_image_alarms_and_nothing_higher_is_missed(
 
 
 def test_anomalous_images_are_not_needed() -> None:
-    assert choose(np.array([1.0]), np.array([False])) == np.nextafter(1.0, 2.0)
+    assert choose(np.array([0.1]), np.array([False])) == np.nextafter(0.1, 2.0)
+
+
+def test_scores_that_are_float32_stay_below_in_float32_too() -> None:
+    score = np.float32(0.1)
+    threshold = choose(np.array([score]), np.array([False]))
+    assert threshold == np.nextafter(score, np.float32(1))
+    assert not score >= np.float32(threshold)
 
 
 def test_shifted_scores_shift_the_threshold() -> None:
