@@ -11,4 +11,7 @@ METRICS = {
     "aupro": Entry(
         "curate.metrics.aupro", "Area under the per-region overlap up to a false-positive rate of 0.3"
     ),
+    "region_recall": Entry(
+        "curate.metrics.region_recall", "Share of the defect regions found, for one threshold"
+    ),
 }

@@ -22,6 +22,8 @@ def example(metric: ModuleType, quality: float) -> tuple[Any, Any]:
     maps = [rng.uniform(0, 0.4, mask.shape) + (mask == (quality == 1)) for mask in masks]
     if metric.LEVEL == "pixel":
         return maps, masks
+    if metric.LEVEL == "region":
+        return [one >= 0.5 for one in maps], masks
     scores, labels = np.stack(maps), np.stack(masks)
     return (scores >= 0.5, labels) if metric.LEVEL == "decision" else (scores, labels)
 
