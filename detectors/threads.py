@@ -31,6 +31,15 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def threads_on(device: torch.device, n_threads: int) -> int:
+    """As many threads as asked for on the CPU; one on any other device.
+
+    A GPU works through one queue, and torch's linear algebra must not be called there for the first time by
+    two threads at once: it then fails with "lazy wrapper should be called at most once".
+    """
+    return n_threads if device.type == "cpu" else 1
+
+
 def run_parallel(work: Callable[[In], None], items: Iterable[In], n_threads: int = 0) -> None:
     """Call work(item) for all items on several threads, with one torch thread each; 0: one a core."""
     with one_torch_thread(), ThreadPoolExecutor(n_threads or n_cores(), initializer=_single) as pool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detectors.threads import run_parallel
+from detectors.threads import run_parallel, threads_on
 
 BLOCK = 256  # positions worked on together, so that temporaries stay in the processor's cache
 SMALL_BYTES = 5 << 19  # of each temporary that is float64 and quadratic in the channels
@@ -128,7 +128,8 @@ class StreamingGaussian:
                     self._add(each, at, shift)
             self.products[at] = inverse_of(factor(at, after)).to(self.products)
 
-        run_parallel(work, blocks(len(self.sums), small_block(self.sums.shape[1])), n_threads)
+        threads = threads_on(self.sums.device, n_threads)
+        run_parallel(work, blocks(len(self.sums), small_block(self.sums.shape[1])), threads)
         self.n_samples = after
         return self.take_whitener(), distances
 

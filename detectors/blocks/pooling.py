@@ -14,7 +14,7 @@ from detectors.blocks.gaussian import (
     regular_factor,
     solved_distances,
 )
-from detectors.threads import n_cores, run_parallel
+from detectors.threads import n_cores, run_parallel, threads_on
 
 Work = Callable[[slice, Tensor, Tensor], None]
 
@@ -89,10 +89,11 @@ class Pool:
         overwrite statistics.products[at].
         """
         height = self.grid_hw[0]
-        n_bands = max(1, min(n_threads or n_cores(), height // (8 * max(self.reach, 1))))
+        threads = threads_on(self.means.device, n_threads)
+        n_bands = max(1, min(threads or n_cores(), height // (8 * max(self.reach, 1))))
         edges = [height * band // n_bands for band in range(n_bands + 1)]
         bands = [(first, last, self._copies(first, last)) for first, last in itertools.pairwise(edges)]
-        run_parallel(lambda band: self._band(work, *band), bands, n_threads)
+        run_parallel(lambda band: self._band(work, *band), bands, threads)
 
     def _row(self, row: int) -> slice:
         return slice(row * self.grid_hw[1], (row + 1) * self.grid_hw[1])
