@@ -1,10 +1,11 @@
 """Estimates with their confidence intervals: exact for proportions, by bootstrap over groups for the rest.
 
-Images of one part, or pixels of one image, are not independent. So whole groups are drawn, never single pixels.
+Images of one part, or pixels of one image, are not independent. So whole groups are drawn, never pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -13,6 +14,8 @@ from curate.images import Array
 
 LEVEL = 0.95
 N_REPLICATES = 1000
+CHUNK_WEIGHTS = 1 << 20  # weights in memory at a time, 8 MiB
+NO_SPREAD = "All replicates are equal, so the bootstrap cannot tell the uncertainty."
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def proportion(n_hits: int, n_trials: int, level: float = LEVEL) -> Estimate:
 class GroupDraws:
     """Draws groups with replacement, again and again: how often each group occurs in each replicate.
 
-    Strata are drawn for themselves, so that no replicate lacks one; put groups with and without defects into two.
+    Strata are drawn for themselves, so that no replicate lacks one: put groups with defects into their own.
     Weights come in the order of asking and take memory for one group only, however many groups there are.
     """
 
@@ -87,6 +90,56 @@ class GroupDraws:
         return np.asarray(counts)
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Items gathered into groups, sorted by stratum and name, so that the order of items changes nothing.
+
+    Attributes:
+        index: (N,) int64, number of each item's group.
+        sizes: number of groups in each stratum; groups of the first stratum come first.
+    """
+
+    index: Array
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, groups: Sequence[object], strata: Sequence[object]) -> "Groups":
+        """Gather items; see group_weights.
+
+        Raises:
+            ValueError: the lengths differ, or an item has no group (None or NaN).
+        """
+        names = _plain(groups)
+        if len(names) != len(strata):
+            raise ValueError(f"Expected a stratum per item; found {len(strata)} for {len(names)} items.")
+        kind: dict[Any, Any] = {}
+        for position, (name, stratum) in enumerate(zip(names, _plain(strata), strict=True)):
+            if name is None or name != name:
+                raise ValueError(f"Expected a group per item; found {name} at position {position}.")
+            kind[name] = max(kind[name], stratum) if name in kind else stratum
+        numbers = {stratum: n for n, stratum in enumerate(sorted(set(kind.values()), key=repr))}
+        ranked = sorted(kind, key=lambda name: (numbers[kind[name]], str(name), repr(name)))
+        number = {name: n for n, name in enumerate(ranked)}
+        sizes = np.bincount([numbers[stratum] for stratum in kind.values()], minlength=len(numbers))
+        index = np.fromiter((number[name] for name in names), dtype=np.int64, count=len(names))
+        return cls(index, tuple(int(size) for size in sizes))
+
+    def draw(self, n_replicates: int, rng: np.random.Generator) -> Array:
+        """(n_replicates, N) int64: how often each item occurs; the same in one call or in several."""
+        counts = np.empty((n_replicates, sum(self.sizes)), dtype=np.int64)
+        for row in counts:
+            start = 0
+            for size in self.sizes:
+                drawn = rng.integers(0, size, size=size)
+                row[start : start + size] = np.bincount(drawn, minlength=size)
+                start += size
+        return np.take(counts, self.index, axis=1)
+
+
+def _plain(values: Sequence[object]) -> list[object]:
+    return list(values.tolist() if isinstance(values, np.ndarray) else values)
+
+
 def group_weights(
     groups: Sequence[object], strata: Sequence[object], n_replicates: int, rng: np.random.Generator
 ) -> Array:
@@ -98,14 +151,11 @@ def group_weights(
 
     Returns:
         (n_replicates, N) int64.
+
+    Raises:
+        ValueError: the lengths differ, or an item has no group.
     """
-    kind: dict[object, object] = {}
-    for group, stratum in zip(groups, strata, strict=True):
-        kind[group] = max(kind[group], stratum) if group in kind else stratum  # type: ignore[type-var]
-    names = sorted(set(kind.values()), key=repr)
-    draws = GroupDraws([sum(k == name for k in kind.values()) for name in names], n_replicates, rng)
-    drawn = {group: draws.next(names.index(stratum)) for group, stratum in kind.items()}
-    return np.stack([drawn[group] for group in groups], axis=1) if kind else np.zeros((n_replicates, 0), int)
+    return Groups.of(groups, strata).draw(n_replicates, rng)
 
 
 def bootstrapped(
@@ -113,14 +163,25 @@ def bootstrapped(
 ) -> Estimate:
     """A figure with the percentile interval of its replicates; those that are NaN could not be computed.
 
-    Fewer than two groups, or fewer than half of the replicates, give no interval.
+    There is no interval from fewer than two groups or fewer than half of the replicates; nor when all are
+    equal, as where every item is right: that does not make the figure certain, and the note says so.
+
+    Args:
+        replicates: any shape; infinite is allowed. Each end of the interval is one of them.
+
+    Raises:
+        ValueError: a level outside (0, 1).
     """
-    good = np.asarray(replicates, dtype=np.float64)
-    good = good[~np.isnan(good)]
-    if value is None or n_groups < 2 or 2 * len(good) < np.size(replicates) or not len(good):
+    if not 0 < level < 1:
+        raise ValueError(f"Expected a level in (0, 1); found {level}.")
+    every = np.asarray(replicates, dtype=np.float64).reshape(-1)
+    good = np.sort(every[~np.isnan(every)])
+    if value is None or n_groups < 2 or 2 * len(good) < len(every) or not len(good):
         return Estimate(value, None, None, level, "", n_groups, note)
-    tail = (1 - level) / 2
-    low, high = np.quantile(good, [tail, 1 - tail])
+    if good[0] == good[-1]:
+        return Estimate(value, None, None, level, "", n_groups, f"{note} {NO_SPREAD}".strip())
+    tail = (1 - level) / 2 * (len(good) - 1)
+    low, high = good[int(np.floor(tail))], good[int(np.ceil(len(good) - 1 - tail))]
     return Estimate(value, float(low), float(high), level, "group bootstrap", n_groups, note)
 
 
@@ -130,15 +191,30 @@ def bootstrap(
     strata: Sequence[object],
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
-    chunk: int = 100,
+    chunk: int | None = None,
 ) -> Array:
     """Replicates of a statistic under a bootstrap over groups.
 
     Args:
-        statistic: weights (B, N) to values (B,), for B replicates at once.
+        statistic: weights (B, N) to values (B,) or (B, M), for B replicates at once.
         groups, strata: see group_weights.
-        chunk: replicates that are in memory at a time, for the statistic.
+        chunk: replicates in memory at a time; None: as many as 8 MiB of weights hold. Figures stay the same.
+
+    Returns:
+        (n_replicates,) or (n_replicates, M).
+
+    Raises:
+        ValueError: there is no replicate, the lengths differ, or an item has no group.
     """
-    weights = group_weights(groups, strata, n_replicates, np.random.default_rng(seed))
-    parts = [statistic(weights[start : start + chunk]) for start in range(0, n_replicates, chunk)]
-    return np.concatenate(parts)
+    if n_replicates < 1:
+        raise ValueError(f"Expected 1 replicate or more; found {n_replicates}.")
+    gathered = Groups.of(groups, strata)
+    return np.concatenate([statistic(part) for part in draws(gathered, n_replicates, seed, chunk)])
+
+
+def draws(groups: Groups, n_replicates: int, seed: int = 0, chunk: int | None = None) -> Iterator[Array]:
+    """Weights (B, N) of some replicates at a time; see bootstrap."""
+    rng = np.random.default_rng(seed)
+    step = chunk or max(1, CHUNK_WEIGHTS // max(1, len(groups.index)))
+    for start in range(0, n_replicates, step):
+        yield groups.draw(min(step, n_replicates - start), rng)

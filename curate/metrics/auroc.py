@@ -3,6 +3,7 @@
 import numpy as np
 
 from curate.images import Array
+from curate.ranking import Counts, ratio
 from curate.scores import checked, need_both
 
 LEVEL = "item"
@@ -33,3 +34,10 @@ def compute(predicted: Array, truth: Array) -> float:
     below = int(np.searchsorted(normal, others, side="left").sum())
     not_above = int(np.searchsorted(normal, others, side="right").sum())
     return (below + not_above) / (2 * len(normal) * len(others))
+
+
+def of(counts: Counts) -> Array:
+    """(...) AUROC of counted items; NaN where one of the two labels is absent."""
+    beaten = counts.n_negative[..., None] - counts.false_positives + counts.negative / 2
+    pairs = np.einsum("...k,...k->...", counts.positive, beaten)
+    return ratio(pairs, counts.n_positive * counts.n_negative)
