@@ -7,6 +7,7 @@ from curate.threshold_evidence import Cut, Evidence
 
 LEVELS = ("image", "region", "pixel")
 NEEDS = ("normal", "anomalous")
+WHEN = "Defects are as frequent in calibration as on the line; to compare with published figures."
 
 
 def choose(evidence: Evidence) -> Cut:

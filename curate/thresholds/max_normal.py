@@ -5,6 +5,7 @@ from curate.threshold_evidence import Cut, Evidence
 
 LEVELS = ("image", "region", "pixel")
 NEEDS = ("normal",)
+WHEN = "Few normal images and no defect: no alarm on any of them, and nothing more is claimed."
 
 
 def choose(evidence: Evidence) -> Cut:
