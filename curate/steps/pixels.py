@@ -28,7 +28,7 @@ def pixel_auroc(context: Context, rows: pd.DataFrame, detector: str) -> float | 
     folder = context.paths.detector(detector)
     usable = []
     for row in to_rows(rows):
-        truth = _truth(row, context.paths.masks)
+        truth = truth_of(row, context.paths.masks)
         if row["raw_map"] is not None and truth is not None:
             usable.append((folder / row["raw_map"], truth))
     if not any(truth.any() for _, truth in usable):
@@ -39,7 +39,7 @@ def pixel_auroc(context: Context, rows: pd.DataFrame, detector: str) -> float | 
     return counts.auroc()
 
 
-def _truth(row: dict[str, object], masks: Path) -> Array | None:
+def truth_of(row: dict[str, object], masks: Path) -> Array | None:
     """(H, W) bool ground truth of one image; None where it is not known."""
     image_hw = int(str(row["height"])), int(str(row["width"]))
     if row["label"] == "normal":
