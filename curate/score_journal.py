@@ -18,6 +18,7 @@ from curate.files import PARTIAL, write_bytes, writing
 
 JOURNAL = "predictions.jsonl"
 MAP_FOLDERS = ("raw", "display")
+FORMAT = 2  # of the stored maps and of a line; a new number scores everything again
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Line:
-    """One finished image; maps are None for a detector that gives none."""
+    """One finished image; maps and their reductions are None for a detector that gives no maps."""
 
     sample_id: str
     anomaly_score: float
+    reductions: dict[str, float] | None
     raw: Written | None
     display: Written | None
 

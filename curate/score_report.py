@@ -11,6 +11,7 @@ import pandas as pd
 from curate import schema, tables
 from curate.errors import CurateError
 from curate.files import read_json, write_json
+from curate.map_reductions import in_order, own_reduction
 from curate.score_journal import Line
 
 STATE_FILES = ("config.json", "calibration.json", "meta.json", "state.pt")
@@ -86,14 +87,28 @@ def display_range(states: Iterable[Path]) -> tuple[float, float] | None:
     return max(lo for lo, _ in ranges), max(hi for _, hi in ranges)
 
 
-def predictions_table(lines: Iterable[Line], detector: str) -> pd.DataFrame:
-    """Finished images as a table after data_schemas/prediction.json, sorted by sample_id."""
+def reduction_of(states: Mapping[str, Path]) -> str:
+    """Which reduction of the map the image scores are; all states of a detector have the same settings."""
+    from detectors import detector_class
+
+    settings = read_json(next(iter(states.values())) / "config.json")
+    return own_reduction(settings, detector_class(settings["detector"]).scores_map)
+
+
+def predictions_table(lines: Iterable[Line], detector: str, reduction: str) -> pd.DataFrame:
+    """Finished images as a table after data_schemas/prediction.json, sorted by sample_id.
+
+    Args:
+        reduction: that the scores are; see curate.map_reductions.
+    """
     columns = list(schema.load("prediction")["properties"])
     rows = [
         {
             "sample_id": line.sample_id,
             "detector": detector,
             "anomaly_score": line.anomaly_score,
+            "reduction": reduction,
+            "reductions": in_order(line.reductions) if line.reductions else None,
             "raw_map": line.raw.path if line.raw else None,
             "display_map": line.display.path if line.display else None,
         }

@@ -23,12 +23,13 @@ from curate.anomaly_maps import encode_display, encode_raw
 from curate.errors import CurateError, DataFault, Missing, listed
 from curate.files import fingerprint, read_json, sha256_file, write_json
 from curate.images import Array
+from curate.map_reductions import DETECTOR, n_not_finite, reduce_map
 from curate.progress import Advance
 from curate.score_fit import category_folder, fit_detector
 from curate.score_identity import of_state
 from curate.score_images import Pixels, Row, by_category, chunks, shared_features, to_uint8
-from curate.score_journal import JOURNAL, Journal, Line, Written, sweep_maps
-from curate.score_report import STATE_FILES, display_range, predictions_table, report
+from curate.score_journal import FORMAT, JOURNAL, Journal, Line, Written, sweep_maps
+from curate.score_report import STATE_FILES, display_range, predictions_table, reduction_of, report
 
 if TYPE_CHECKING:
     from detectors.base import Detector, Prediction
@@ -42,7 +43,6 @@ CHUNK = 64  # most images that are decoded ahead and go through one detector aft
 BATCH = 16  # most images of a journal entry
 WRITERS = 2  # threads that encode and write maps
 STATES_SHARE = 3  # detectors of a category are loaded together up to a third of the free memory
-FORMAT = 1  # of the stored maps; a new number scores everything again
 
 
 def score_table(
@@ -101,6 +101,7 @@ class _Run:
     states: dict[str, Path]  # by category
     order: list[str]  # sample ids
     range: tuple[float, float] | None  # of the display maps
+    reduction: str  # that the image score is
     journal: Journal
     cache: Path | None
     runtimes: dict[str, str]  # category -> runtime that its images are scored with
@@ -129,7 +130,7 @@ class _Run:
         journal, order = Journal(folder / JOURNAL, key), [sample_id for sample_id, *_ in images]
         wanted = set(order)
         journal.lines = {name: line for name, line in journal.lines.items() if name in wanted}
-        return cls(folder, states, order, shown, journal, cache, runtimes)
+        return cls(folder, states, order, shown, reduction_of(states), journal, cache, runtimes)
 
     @property
     def name(self) -> str:
@@ -161,16 +162,20 @@ class _Run:
         sample_id = row["sample_id"]
         _check_finite(row, prediction)
         if prediction.map is None or self.range is None:
-            return Line(sample_id, prediction.score, None, None)
+            return Line(sample_id, prediction.score, None, None, None)
+        reductions = reduce_map(prediction.map)
+        if self.reduction != DETECTOR:
+            reductions[self.reduction] = prediction.score  # exactly, and also for a share of its own
         raw = Written.write(self.folder, f"raw/{sample_id}.png", encode_raw(prediction.map))
         shown = encode_display(prediction.map, *self.range)
         name = f"display/{sample_id}-{hashlib.sha256(shown).hexdigest()[:8]}.png"
-        return Line(sample_id, prediction.score, raw, Written.write(self.folder, name, shown))
+        display = Written.write(self.folder, name, shown)
+        return Line(sample_id, prediction.score, reductions, raw, display)
 
     def close(self) -> pd.DataFrame:
         """Write what a finished run leaves."""
         self.journal.close(self.order)
-        predictions = predictions_table(self.journal.lines.values(), self.name)
+        predictions = predictions_table(self.journal.lines.values(), self.name, self.reduction)
         tables.write(predictions, self.folder / "predictions.parquet")
         facts = report(
             self.folder, self.states, self.runtimes, len(self.order), self.n_scored, self.seconds, self.range
@@ -278,9 +283,14 @@ def _storing(progress: Advance | None) -> Iterator[_Store]:
 
 
 def _check_finite(row: Row, prediction: "Prediction") -> None:
-    if np.isfinite(prediction.score) and (prediction.map is None or np.isfinite(prediction.map).all()):
+    n_bad = 0 if prediction.map is None else n_not_finite(prediction.map)
+    if np.isfinite(prediction.score) and not n_bad:
         return
+    found = (
+        f"{n_bad} of {prediction.map.size} values" if prediction.map is not None and n_bad else "the score"
+    )
     raise DataFault(
-        f"DataFault: the detector gave {row['filepath']} a score or anomaly map with NaN or infinity in it. "
-        "What was scored before is kept. Look at the image, or choose other settings of the detector."
+        f"DataFault: the detector gave {row['filepath']} a score or anomaly map with NaN or infinity in it: "
+        f"{found}. What was scored before is kept. Look at the image, or choose other settings of the "
+        "detector."
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from curate.files import fingerprint, read_json, write_json
 from curate.progress import bar, stages
-from curate.score_journal import maps_are_there
+from curate.score_journal import FORMAT, maps_are_there
 from curate.score_report import fitted_as_scored
 from curate.score_training import Choice, Lessons, check_supervision, lessons
 from curate.steps.joined import with_split
@@ -106,6 +106,7 @@ def _jobs(context: Context, wanted: Mapping[str, Settings], seed: int, choice: C
         config = {"seed": seed, **settings}
         learned = lessons(samples, choice, learning[detector], seed)
         inputs = {
+            "format": FORMAT,
             "detector": detector,
             "config": config,
             "made_by": _identity(detector, config),
