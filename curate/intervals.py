@@ -4,7 +4,7 @@ Images of one part, or pixels of one image, are not independent. So whole groups
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,39 @@ def bootstrapped(
     tail = (1 - level) / 2 * (len(good) - 1)
     low, high = good[int(np.floor(tail))], good[int(np.ceil(len(good) - 1 - tail))]
     return Estimate(value, float(low), float(high), level, "group bootstrap", n_groups, note)
+
+
+def grouped_proportion(
+    hits: Array,
+    groups: Sequence[object],
+    level: float = LEVEL,
+    n_replicates: int = N_REPLICATES,
+    seed: int = 0,
+) -> Estimate:
+    """A proportion of items that come in groups.
+
+    Where each group is one item, its exact interval. Otherwise that would be too narrow, so groups are
+    drawn; and where no or every item is hit, so that a draw tells nothing, each group counts as a single
+    trial.
+
+    Args:
+        hits: (N,) bool.
+        groups: (N,) whom an item belongs to.
+
+    Raises:
+        ValueError: the lengths differ, or an item has no group.
+    """
+    found = np.asarray(hits, dtype=bool)
+    gathered = Groups.of(groups, [0] * len(found))
+    n_groups, n_hits = sum(gathered.sizes), int(found.sum())
+    if n_groups == len(found):
+        return proportion(n_hits, n_groups, level)
+    note = f"{len(found)} items in {n_groups} groups; an exact interval would take them for independent."
+    if n_hits in (0, len(found)):
+        exact = proportion(n_groups if n_hits else 0, n_groups, level)
+        return replace(exact, note=f"{note} Each group counts as one trial.")
+    parts = [part[:, found].sum(axis=1) / part.sum(axis=1) for part in draws(gathered, n_replicates, seed)]
+    return bootstrapped(n_hits / len(found), np.concatenate(parts), n_groups, level, note)
 
 
 def bootstrap(
