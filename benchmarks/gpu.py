@@ -63,6 +63,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--images", dest="n", type=int, default=160)
     parser.add_argument("--methods", nargs="+", default=list(detectors.DETECTORS))
+    parser.add_argument(
+        "--on", nargs="+", default=["cpu", "cuda", "cuda:bf16"], help="devices, with a precision"
+    )
     given = parser.parse_args()
     files = sorted(path for path in given.images.rglob("*") if path.suffix.lower() in (".jpg", ".png"))[
         : given.n
@@ -72,7 +75,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for method in given.methods:
         reference: list[float] = []
-        for device, precision in (("cpu", "f32"), ("cuda", "f32"), ("cuda", "bf16")):
+        for place in given.on:
+            device, _, precision = place.partition(":")
+            precision = precision or "f32"
             try:
                 row = measure(method, device, precision, fit, test)
             except ValueError as error:

@@ -4,10 +4,12 @@ On the CPU every image is a batch of its own, so its features never depend on it
 """
 
 import copy
+import functools
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,21 +67,32 @@ class Torch:
     def run(self, images: Sequence[np.ndarray], take: Take) -> None:
         """See Runner."""
         starts = range(0, len(images), self.n_batch)
-        # torch's own threads would spin while they wait for each other, and change the order of sums
-        with (
-            self.busy,
-            ThreadPoolExecutor(self.n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        ):
+        with self.busy, self._threads() as pool:
             features = pool.map(lambda start: self._features(images[start : start + self.n_batch]), starts)
             for start, maps in zip(starts, features, strict=True):
                 for index in range(len(maps[0])):
                     take(start + index, [each[index] for each in maps])
+
+    @contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        if self.device.type != "cpu":
+            yield _device_thread()
+            return
+        # torch's own threads would spin while they wait for each other, and change the order of sums
+        with ThreadPoolExecutor(self.n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
 
     def _features(self, images: Sequence[np.ndarray]) -> Maps:
         pixels = torch.from_numpy(np.stack(images)).to(self.device)
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), reduced:
             return [each.float().contiguous().cpu().numpy() for each in self.net(pixels)]
+
+
+@functools.cache
+def _device_thread() -> ThreadPoolExecutor:
+    """One thread for the life of the process: cuDNN plans anew in every new one, which takes seconds."""
+    return ThreadPoolExecutor(1, thread_name_prefix="gpu", initializer=torch.set_num_threads, initargs=(1,))
 
 
 class OnnxRuntime:
