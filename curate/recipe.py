@@ -9,6 +9,7 @@ from typing import Any
 from curate.errors import CurateError, Missing, listed
 from curate.schema import faults
 
+THRESHOLD = ("params", "level", "group", "defect_rate")
 DEFAULT_DETECTOR: dict[str, Any] = {"name": "padim"}
 
 
@@ -53,6 +54,7 @@ class Recipe:
     learning: dict[str, Any] = field(default_factory=dict)  # fields of score_training.Choice
     threshold_rule: str = "f1_max"
     threshold_detector: str | None = None
+    threshold_settings: dict[str, Any] = field(default_factory=dict)  # fields of threshold_params.Settings
     exports: list[Export] = field(default_factory=lambda: [Export()])
 
 
@@ -80,7 +82,8 @@ def load(path: Path) -> Recipe:
         line.removeprefix("recipe 0, ").removeprefix("recipe 0: ")
         for line in faults([content], "recipe", where="recipe")
     ]
-    broken += _unknown_parts(content) + (_bad_fractions(content) if not broken else [])
+    broken += _unknown_parts(content)
+    broken += [] if broken else _bad_fractions(content) + _bad_threshold(content)
     if broken:
         raise CurateError(
             f"CurateError: {path} breaks the contract data_schemas/recipe.json:\n{listed(broken)}"
@@ -156,6 +159,19 @@ def _bad_fractions(content: dict[str, Any]) -> list[str]:
     return []
 
 
+def _bad_threshold(content: dict[str, Any]) -> list[str]:
+    """Parameters that the rule does not have, or a level it does not work on."""
+    from curate.threshold_params import Settings, choice
+
+    given = content.get("threshold", {})
+    settings = Settings(**{key: given[key] for key in THRESHOLD if key in given})
+    try:
+        choice("", given.get("rule", "f1_max"), settings)
+    except ValueError as error:
+        return [f"threshold: {error}"]
+    return []
+
+
 def _build(content: dict[str, Any], folder: Path) -> Recipe:
     def resolve(text: str) -> Path:
         return (folder / Path(text).expanduser()).absolute()
@@ -185,6 +201,7 @@ def _build(content: dict[str, Any], folder: Path) -> Recipe:
         learning=_learning(content.get("score", {})),
         threshold_rule=threshold.get("rule", "f1_max"),
         threshold_detector=threshold.get("detector"),
+        threshold_settings={key: threshold[key] for key in THRESHOLD if key in threshold},
         exports=[
             Export(e.get("format", "mvtec_ad"), resolve(e["out"]) if "out" in e else None)
             for e in content.get("exports", [{}])
@@ -235,7 +252,7 @@ group = "part_id"     # images that share it stay together
 name = "padim"
 
 [threshold]
-rule = "f1_max"       # or "max_normal", which needs no defect
+rule = "f1_max"       # `curate threshold NAME --advise` shows all rules; "max_normal" needs no defect
 
 [[exports]]
 format = "mvtec_ad"

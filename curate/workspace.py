@@ -90,6 +90,16 @@ class DatasetPaths:
         return self.root / "threshold.json"
 
     @property
+    def decisions(self) -> Path:
+        """Every decision about thresholds, one file each."""
+        return self.root / "decisions"
+
+    @property
+    def threshold_picture(self) -> Path:
+        """Scores with the thresholds that rules choose."""
+        return self.root / "threshold.png"
+
+    @property
     def verdicts(self) -> Path:
         """Mirror of the human verdicts, one JSON line each."""
         return self.root / "verdicts.jsonl"

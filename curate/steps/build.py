@@ -14,6 +14,7 @@ from curate.splits import Fractions
 from curate.steps import check, export, ingest, picture, score, sources, split, sync, threshold
 from curate.steps import verify as verifying
 from curate.steps.record import Context
+from curate.threshold_params import Settings
 
 
 class Stopped(CurateError):
@@ -57,7 +58,8 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
     }
     scored = clock("score", score.run_all, context, wanted, recipe.seed, Choice(**recipe.learning))
     chosen = recipe.threshold_detector or recipe.detectors[0]["name"]
-    cut = clock("threshold", threshold.run, context, chosen, recipe.threshold_rule)
+    asked = Settings(**recipe.threshold_settings)
+    cut = clock("threshold", threshold.by_recipe, context, chosen, recipe.threshold_rule, asked)
     clock("page", sync.everything, context)
     drawn = clock("picture", picture.run, context)
     exports = []

@@ -128,7 +128,13 @@ def _threshold(context: Context, detector: str, category: str, fitted: Any, fpr:
         chosen = read_json(path)
         if chosen["detector"] == detector and category in chosen["by_category"]:
             _check_scores(context, detector)
-            return float(chosen["by_category"][category]["threshold"]), f"rule {chosen['rule']}"
+            row = chosen["by_category"][category]
+            if row["threshold"] is None:
+                raise Missing(
+                    f"Missing: the rule {chosen['rule']} found no threshold for {category}: {row['reason']} "
+                    f"Choose another rule: curate threshold {context.paths.name} --advise"
+                )
+            return float(row["threshold"]), f"rule {chosen['rule']}"
     return float(fitted.calibration.threshold(fpr)), f"held-out normals, at most {fpr:g} false alarms"
 
 

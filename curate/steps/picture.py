@@ -1,5 +1,6 @@
 """One picture of what a build found: scores with their threshold, and the images that tell most."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from curate.files import read_json, write_bytes
 from curate.steps import labels
 from curate.steps.joined import masks_digest, with_scores
 from curate.steps.record import Context, digest, once
+from curate.steps.threshold_record import lapsed
 from curate.tables import to_rows
 
 MOST_CATEGORIES = 6
@@ -25,6 +27,7 @@ def run(context: Context) -> dict[str, Any]:
         "threshold": digest(paths.threshold),
         "verdicts": labels.digest(context),
         "masks": masks_digest(context),
+        "lapsed": paths.threshold.exists() and lapsed(context, read_json(paths.threshold)),
     }
     target = paths.root / "summary.png"
     return once(paths, "picture", inputs, [target], lambda: {"path": str(overview(context))})
@@ -34,7 +37,8 @@ def overview(context: Context) -> Path:
     """Draw summary.png of a dataset whose threshold is chosen.
 
     A row per category (the first six): histogram of the test scores, then up to four test images with their
-    map over them and the truth outlined: a miss, a false alarm, then the highest scores.
+    map over them and the truth outlined: a miss, a false alarm, then the highest scores. A threshold that was
+    chosen on other scores, or that the data do not support, is not drawn.
 
     Raises:
         Missing: the dataset has not been split or scored.
@@ -45,6 +49,7 @@ def overview(context: Context) -> Path:
     from matplotlib.figure import Figure
 
     chosen = read_json(context.paths.threshold)
+    held = {} if lapsed(context, chosen) else chosen["by_category"]
     merged = with_scores(context, chosen["detector"])
     test = merged[(merged["assigned_split"] == "test") & (merged["label"] != "unknown")]
     categories = list(chosen["by_category"])[:MOST_CATEGORIES]
@@ -54,7 +59,8 @@ def overview(context: Context) -> Path:
     folder = context.paths.detector(chosen["detector"])
     shown = read_json(folder / "report.json").get("display_range")
     for row, category in zip(axes, categories, strict=True):
-        threshold = chosen["by_category"][category]["threshold"]
+        threshold = held.get(category, {}).get("threshold")
+        threshold = math.inf if threshold is None else threshold  # nothing counts as anomalous
         rows = test[test["category"] == category]
         _histogram(row[0], rows, category, threshold)
         examples = _examples(rows, threshold)
@@ -71,10 +77,12 @@ def overview(context: Context) -> Path:
 
 def _histogram(axis: Any, rows: pd.DataFrame, category: str, threshold: float) -> None:
     scores = rows["anomaly_score"].astype(float)
-    edges = np.linspace(min(scores.min(), threshold), max(scores.max(), threshold), 31)
+    ends = [float(scores.min()), float(scores.max()), *([threshold] if math.isfinite(threshold) else [])]
+    edges = np.linspace(min(ends), max(ends), 31)
     for label, colour in (("normal", NORMAL), ("anomalous", ANOMALOUS)):
         axis.hist(scores[rows["label"] == label], bins=edges, color=colour, alpha=0.75, label=label)
-    axis.axvline(threshold, color=LINE, linestyle="--", linewidth=1.2, label=f"threshold {threshold:.1f}")
+    if math.isfinite(threshold):
+        axis.axvline(threshold, color=LINE, linestyle="--", linewidth=1.2, label=f"threshold {threshold:.1f}")
     axis.set_title(f"{category}: test scores", fontsize=9)
     axis.set_xlabel("anomaly score", fontsize=7)
     axis.set_ylabel("images", fontsize=7)
@@ -98,6 +106,8 @@ def _examples(rows: pd.DataFrame, threshold: float) -> list[tuple[str, dict[str,
         ("found", kinds.head(3)),
         ("normal", normal[normal["anomaly_score"] < threshold].head(1)),
     ]
+    if not math.isfinite(threshold):
+        picks = [("anomalous", anomalous.head(3)), ("normal", normal.head(1))]
     titled = [(title, record) for title, part in picks for record in to_rows(part)]
     return titled[:N_EXAMPLES]
 

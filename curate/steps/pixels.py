@@ -1,6 +1,8 @@
 """Pixel figures of a detector, from the maps and masks in the workspace."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pandas as pd
 from curate.anomaly_maps import read_raw
 from curate.images import Array
 from curate.masks import boxes_to_mask, read_mask
-from curate.pixel_histograms import PixelHistograms, measured_range
+from curate.pixel_histograms import accumulate
 from curate.steps.record import Context
 from curate.tables import to_rows
 
@@ -33,10 +35,26 @@ def pixel_auroc(context: Context, rows: pd.DataFrame, detector: str) -> float | 
             usable.append((folder / row["raw_map"], truth))
     if not any(truth.any() for _, truth in usable):
         return None
-    counts = PixelHistograms(*measured_range(read_raw(path) for path, _ in usable))
-    for path, truth in usable:
-        counts.add(read_raw(path), truth)
-    return counts.auroc()
+    return accumulate(_Maps([path for path, _ in usable]), [truth for _, truth in usable]).auroc()
+
+
+class _Maps(Sequence[Array]):
+    """Anomaly maps in files, read when they are asked for."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Maps": ...
+    def __getitem__(self, index: int | slice) -> "Array | _Maps":
+        if isinstance(index, slice):
+            return _Maps(self._paths[index])
+        return read_raw(self._paths[index])
 
 
 def truth_of(row: dict[str, object], masks: Path) -> Array | None:

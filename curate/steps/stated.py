@@ -7,6 +7,8 @@ from urllib.parse import unquote
 from curate.steps import sources
 from curate.steps.record import Context, digest, recorded
 
+THRESHOLD = ("detector", "rule", "params", "defect_rate")
+
 
 def settings(context: Context) -> dict[str, Any]:
     """What the records of the dataset's steps say, so that every command states the same.
@@ -15,7 +17,7 @@ def settings(context: Context) -> dict[str, Any]:
 
     Returns:
         name, sources, split (policy, group, seed, fractions), detectors (name, seed and settings; sorted by
-        name) and threshold (detector, rule); a step that did not run is empty.
+        name) and threshold (detector, rule, parameters); a step that did not run is empty.
     """
     paths = context.paths
     split = recorded(paths, "split")["inputs"]
@@ -32,7 +34,7 @@ def settings(context: Context) -> dict[str, Any]:
         "sources": [_source(context, name) for name in sources.present(paths)],
         "split": {key: split[key] for key in ("policy", "group", "seed", "fractions") if key in split},
         "detectors": detectors,
-        "threshold": {key: threshold[key] for key in ("detector", "rule") if key in threshold},
+        "threshold": {key: threshold[key] for key in THRESHOLD if threshold.get(key)},
     }
 
 

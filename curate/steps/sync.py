@@ -13,6 +13,7 @@ from curate.files import fingerprint, read_json, write_bytes, write_json
 from curate.progress import bar
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
+from curate.steps.threshold_record import history_of, settle
 from curate.store.places import identity
 from curate.workspace import DatasetPaths
 
@@ -37,6 +38,7 @@ def everything(context: Context) -> None:
     from curate.store.server import connect
 
     paths = context.paths
+    settle(context)
     with connect(context.workspace.home), alone(context, STORE):
         held = marks.read(paths.name)
         wanted = _wanted(context, held.get("samples"))
@@ -64,7 +66,7 @@ def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
 def _clear_vanished(context: Context, parts: Collection[str]) -> None:
     """Empty the fields of detectors, of a threshold and of the checks whose files or records are gone."""
     from curate.store import heatmaps, marks
-    from curate.store.fields import detector_fields, suspicion_field
+    from curate.store.fields import OUTCOME, detector_fields, suspicion_field
     from curate.store.quality import clear_quality
 
     for part in parts:
@@ -73,7 +75,7 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
             clear_quality(context.paths.name)
             marks.remove(context.paths.name, part)
         if kind in ("detector", "threshold"):
-            fields = [*detector_fields(name), suspicion_field(name)] if name else ["predicted"]
+            fields = [*detector_fields(name), suspicion_field(name)] if name else ["predicted", OUTCOME]
             heatmaps.clear(context.paths.name, fields)
             marks.remove(context.paths.name, part)
 
@@ -111,6 +113,9 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
         current = _made_of_these(context, "threshold", "samples")
         held = fingerprint([checksums, digest(paths.threshold)])
         parts["threshold"] = (held, lambda: _threshold(context)) if current else _outdated(held)
+    made = sorted(path.name for path in paths.decisions.glob("*.json"))
+    if made:  # each is never altered, and its name holds the checksum of its content
+        parts["decisions"] = (fingerprint(made), lambda: _decisions(context))
     everything = [__version__, *((name, part[0]) for name, part in parts.items())]
     parts["appearance"] = (fingerprint(everything), lambda: _appearance(context))
     return parts
@@ -227,5 +232,14 @@ def _threshold(context: Context) -> None:
     from curate.store.heatmaps import save_threshold
 
     chosen = read_json(context.paths.threshold)
-    values = {category: row["threshold"] for category, row in chosen["by_category"].items()}
-    save_threshold(context.paths.name, chosen["detector"], values)
+    cuts = [
+        {name: row[key] for name, row in chosen["by_category"].items() if row.get(key) is not None}
+        for key in ("threshold", "review_from")
+    ]
+    save_threshold(context.paths.name, chosen["detector"], *cuts)
+
+
+def _decisions(context: Context) -> None:
+    from curate.store.heatmaps import save_decisions
+
+    save_decisions(context.paths.name, history_of(context))

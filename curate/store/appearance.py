@@ -7,7 +7,7 @@ from typing import Any
 from curate.quality import FIELDS as QUALITY
 from curate.store.dataset import load
 from curate.store.failures import database_errors
-from curate.store.fields import detector_fields, detectors_in, fiftyone, suspicion_field
+from curate.store.fields import OUTCOME, detector_fields, detectors_in, fiftyone, suspicion_field
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
 WHITE, CYAN = "#ffffff", "#0a9fc2"
@@ -36,7 +36,8 @@ GROUPS = {
 # the App puts the last two first unless they are named
 CLOSED = {"QUALITY", "ORIGIN", "FILE", "EMPTY", "metadata", "tags"}
 SUSPICIOUS = "suspicious normal"
-OF_DATA = ("category: ", "check: ", SUSPICIOUS)  # saved views that come and go with the data
+TO_REVIEW = "to review"
+OF_DATA = ("category: ", "check: ", SUSPICIOUS, TO_REVIEW)  # saved views that come and go with the data
 
 
 @database_errors()
@@ -74,7 +75,7 @@ def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
     known = set(dataset.get_field_schema())
     scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map", "suspicion")]
     used = {name for name, empty in _emptiness(dataset).items() if not empty}
-    groups = {"ANOMALY": [*scores, "predicted"], **GROUPS}
+    groups = {"ANOMALY": [*scores, "predicted", OUTCOME], **GROUPS}
     listed = {name for names in groups.values() for name in names}
     if own := sorted(known - listed):
         groups["OTHER"] = own
@@ -124,6 +125,9 @@ def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
         for path in ("ground_truth", "predicted")
     ]
     fields += [{"path": path, "fieldColor": BLUE, "valueColors": values} for path in ("label", "verdict")]
+    by_outcome = {"pass": GREEN, "review": ORANGE, "reject": RED}
+    outcomes = [{"value": value, "color": colour} for value, colour in by_outcome.items()]
+    fields += [{"path": OUTCOME, "fieldColor": ORANGE, "valueColors": outcomes}]
     masks = [{"intTarget": 255, "color": WHITE}]
     fields += [{"path": "gt_mask", "fieldColor": WHITE, "maskTargetsColors": masks}]
     boxed = [{"value": name, "color": CYAN} for name in dataset.distinct("boxes.detections.label")]
@@ -169,6 +173,9 @@ def _save_views(dataset: Any, detectors: list[str]) -> list[str]:
         alarms = (F("label") == "normal") & (F("predicted.label") == "anomalous")
         views["missed defects"] = (ranked(missed, reverse=False), RED, "Anomalous, but below the threshold")
         views["false alarms"] = (ranked(alarms), ORANGE, "Normal, but at or above the threshold")
+    if dataset._sample_collection.find_one({OUTCOME: "review"}, {"_id": 1}) is not None:
+        in_band = ranked(F(OUTCOME) == "review")
+        views[TO_REVIEW] = (in_band, ORANGE, "Between the two thresholds of the review band: a person looks")
     views["not looked at yet"] = (ranked(unseen), BLUE, "No verdict so far")
     decided = dataset.match(seen).sort_by("verdict_at", reverse=True)
     views["decided"] = (decided, GREEN, "Latest verdict first")

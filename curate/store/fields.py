@@ -23,6 +23,7 @@ INDEXED = [
     "filepath", "relative_path", "category", "label", "assigned_split", "split", "part_id", "defect_types",
     "ground_truth.label", "verdict", "findings", "source",
 ]  # fmt: skip
+OUTCOME = "outcome"
 MASK_TARGETS = {255: "defect"}
 DESCRIPTIONS = {
     "label": "What holds now: the source's label, or the verdict that replaced it.",
@@ -39,6 +40,7 @@ DESCRIPTIONS = {
     "verdict": "The last human decision: normal, anomalous or skipped. Empty: nobody has looked.",
     "verdict_at": "UTC",
     "predicted": "By the chosen threshold.",
+    OUTCOME: "By the two thresholds of a review band: pass, review (a person looks) or reject.",
 }
 
 
@@ -135,7 +137,7 @@ def judgements(dataset: Any) -> list[str]:
     detectors = detectors_in(dataset)
     fields = [field for name in detectors for field in (*detector_fields(name), suspicion_field(name))]
     known = set(dataset.get_field_schema())
-    return [field for field in fields if field in known] + ["predicted"] * bool(detectors)
+    return [field for field in (*fields, OUTCOME) if field in known] + ["predicted"] * bool(detectors)
 
 
 def declare_detector(dataset: Any, detector: str) -> None:
@@ -154,6 +156,13 @@ def declare_detector(dataset: Any, detector: str) -> None:
             )
     if "predicted.label" not in dataset.get_index_information():
         dataset.create_index("predicted.label")
+
+
+def declare_outcome(dataset: Any) -> None:
+    """Give a dataset the field that tells what a review band makes of an image."""
+    if OUTCOME not in dataset.get_field_schema():
+        dataset.add_sample_field(OUTCOME, fiftyone().StringField, description=DESCRIPTIONS[OUTCOME])
+        dataset.create_index(OUTCOME)
 
 
 def _description(name: str) -> str | None:

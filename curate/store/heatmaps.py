@@ -1,6 +1,6 @@
 """Anomaly scores and maps as score and Heatmap fields, and what the threshold makes of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,18 @@ import pandas as pd
 from curate.store.dataset import Progress, _silent, _touch, load, update
 from curate.store.documents import object_id
 from curate.store.failures import database_errors
-from curate.store.fields import declare_detector, detector_fields, fiftyone, suspicion_field
+from curate.store.fields import (
+    OUTCOME,
+    declare_detector,
+    declare_outcome,
+    detector_fields,
+    fiftyone,
+    suspicion_field,
+)
 from curate.tables import to_rows
 
 MAP_RANGE = [0.0, 255.0]
+DECISIONS = "curate_decisions"
 SUSPICION = "A normal training image that scores this many deviations above the others; left out of the fit."
 Threshold = float | Mapping[str, float]
 
@@ -89,17 +97,30 @@ def clear(dataset_name: str, fields: Iterable[str]) -> None:
 
 
 @database_errors()
-def save_threshold(dataset_name: str, detector: str, threshold: Threshold) -> None:
+def save_threshold(
+    dataset_name: str,
+    detector: str,
+    threshold: Threshold,
+    review_from: Mapping[str, float] | None = None,
+) -> None:
     """Set `predicted` of every scored sample: anomalous where the score is at or above the threshold.
 
     Args:
         threshold: one for all, or one per category; samples of other categories get no prediction.
+        review_from: of the categories with a review band, where it begins; their samples get an `outcome`:
+            pass below it, reject from the threshold on, and review between; without a threshold, review from
+            there on.
     """
     dataset = load(dataset_name)
     declare_detector(dataset, detector)
     collection = dataset._sample_collection
     (score, _), now = detector_fields(detector), datetime.now(UTC)
-    collection.update_many({}, {"$set": {"predicted": None}})
+    bands = dict(review_from or {})
+    if bands:
+        declare_outcome(dataset)
+    collection.update_many(
+        {}, {"$set": {"predicted": None, **({OUTCOME: None} if _has_outcome(dataset) else {})}}
+    )
     by_category = threshold if isinstance(threshold, Mapping) else {"": threshold}
     for category, value in by_category.items():
         where: dict[str, Any] = {"category": category} if category else {}
@@ -108,8 +129,47 @@ def save_threshold(dataset_name: str, detector: str, threshold: Threshold) -> No
             collection.update_many(
                 {**where, score: condition}, [{"$set": {"predicted": predicted, "last_modified_at": now}}]
             )
+    for category, lower in bands.items():
+        _set_outcomes(collection, score, category, lower, by_category.get(category))
     plain = dict(threshold) if isinstance(threshold, Mapping) else threshold
     # keys with dots are not allowed in a document: categories are kept as pairs
     stored = [list(pair) for pair in plain.items()] if isinstance(plain, dict) else plain
     dataset.info["curate"] = {"detector": score.removesuffix("_score"), "threshold": stored}
+    if bands:
+        dataset.info["curate"]["review_from"] = [list(pair) for pair in bands.items()]
+    dataset.save()
+
+
+def _has_outcome(dataset: Any) -> bool:
+    return OUTCOME in dataset.get_field_schema()
+
+
+def _set_outcomes(collection: Any, score: str, category: str, lower: float, upper: float | None) -> None:
+    """Set the outcome of one category's scored samples; see save_threshold."""
+    ranges: dict[str, dict[str, float]] = {"pass": {"$lt": lower}, "review": {"$gte": lower}}
+    if upper is not None:
+        ranges["review"] = {"$gte": lower, "$lt": upper}
+        ranges["reject"] = {"$gte": upper}
+    for outcome, within in ranges.items():
+        change = {OUTCOME: outcome, "last_modified_at": datetime.now(UTC)}
+        collection.update_many({"category": category, score: within}, {"$set": change})
+
+
+@database_errors()
+def save_decisions(dataset_name: str, decisions: Sequence[Mapping[str, Any]]) -> None:
+    """Store every decision about thresholds in the dataset's info, oldest first, for whoever reads it there.
+
+    Args:
+        decisions: after data_schemas/threshold_decision.json. In the info, by_category is a list of rows with
+            a `category`: a document's key must not hold a dot.
+    """
+    dataset = load(dataset_name)
+    dataset.info[DECISIONS] = [
+        {
+            **decision,
+            "versions": [list(pair) for pair in decision["versions"].items()],
+            "by_category": [{"category": name, **row} for name, row in decision["by_category"].items()],
+        }
+        for decision in decisions
+    ]
     dataset.save()

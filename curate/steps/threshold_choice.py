@@ -1,0 +1,198 @@
+"""Chooses the thresholds of every category on its calibration part, and tells what they give on the test."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from curate import threshold_advice as advising
+from curate.errors import CurateError
+from curate.intervals import Estimate
+from curate.metrics import METRICS
+from curate.registry import lookup
+from curate.steps.pixels import pixel_auroc
+from curate.steps.record import Context
+from curate.steps.threshold_evidence import Parts, Statistic, parts, snapped
+from curate.threshold_evidence import Cut, Evidence
+from curate.thresholds import THRESHOLDS
+
+N_REPLICATES = 500
+COUNTS = ("n_normal", "n_anomalous", "n_false_alarms", "n_missed", "n_to_review")
+MEANS = ("image_auroc", "pixel_auroc", "f1")
+Row = dict[str, Any]
+
+
+def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str, Row], Row]:
+    """Apply a rule to the calibration part of each category; the test part is never looked at for the choice.
+
+    Args:
+        merged: from curate.steps.joined.with_scores.
+        asked: from curate.threshold_params.choice.
+
+    Returns:
+        Category -> its cut, after data_schemas/threshold_decision.json; and the figures over all categories.
+
+    Raises:
+        CurateError: a category has no calibration image that the rule needs; every such category is named.
+    """
+    statistic = map_statistic(asked["rule"], asked["params"])
+    by_category: dict[str, Row] = {}
+    problems = []
+    for category, rows in merged.groupby("category", sort=True):
+        given = parts(context, rows, asked["detector"], asked["level"], asked["group"], statistic)
+        if not len(given.calibration.scores):
+            problems.append(f"category {category}: no labelled image is in the calibration part")
+            continue
+        try:
+            by_category[str(category)] = _cut(context, rows, given, asked)
+        except ValueError as error:
+            problems.append(f"category {category}: {error}")
+    if problems:
+        raise CurateError(_nothing_to_choose_on(context, asked["rule"], problems))
+    return by_category, totals(by_category)
+
+
+def map_statistic(rule: str, params: Mapping[str, Any]) -> Statistic | None:
+    """What a rule takes of each map instead of its highest value; None for most rules."""
+    module = lookup(THRESHOLDS, rule, "threshold rule")
+    make = getattr(module, "statistic", None)
+    return make(**params) if make is not None else None
+
+
+def _nothing_to_choose_on(context: Context, rule: str, problems: list[str]) -> str:
+    name = context.paths.name
+    return (
+        f"CurateError: the rule {rule} cannot choose a threshold on the calibration part:\n  "
+        + "\n  ".join(problems)
+        + "\nThe test part is not taken instead: figures of images that it was chosen on say nothing "
+        f"of the next ones. Give the calibration part more images (split.fractions in the recipe, or "
+        f"`curate split {name} --policy random`), label unknown ones in `curate triage {name}`, or use a "
+        'rule that needs no defect, such as "max_normal".'
+    )
+
+
+def _cut(context: Context, rows: pd.DataFrame, given: Parts, asked: Row) -> Row:
+    """One category's cut, its figures, and what to expect of it."""
+    rule, params = asked["rule"], asked["params"]
+    cut = advising.choose(rule, given.calibration, params)
+    interval = advising.threshold_interval(rule, given.calibration, params, n_replicates=N_REPLICATES, seed=0)
+    cut = on_edges(cut, given)
+    point = advising.report(cut, given.test, defect_rate=asked["defect_rate"])
+    test = figures(given.test, cut)
+    if asked["level"] == "image":
+        labelled = rows[(rows["label"] != "unknown") & (rows["assigned_split"] == "test")]
+        test["pixel_auroc"] = pixel_auroc(context, labelled, asked["detector"])
+    return {
+        "threshold": number(cut.threshold),
+        "review_from": number(cut.review_from),
+        "interval": plain(interval),
+        "supported": cut.supported,
+        "claim": cut.claim,
+        "reason": cut.reason,
+        "warnings": [*cut.warnings, *warnings_of(given, asked["group"])],
+        "facts": {key: _fact(value) for key, value in cut.facts.items()},
+        "calibration": figures(given.calibration, cut),
+        "test": test,
+        "expected": {
+            each.name: plain(value)
+            for each in fields(point)
+            if isinstance(value := getattr(point, each.name), Estimate)
+        },
+    }
+
+
+def on_edges(cut: Cut, given: Parts) -> Cut:
+    """A cut on counted pixels, moved up to the edges of their bins; others as they are."""
+    if given.edges is None:
+        return cut
+    review = None if cut.review_from is None else snapped(cut.review_from, given.edges)
+    return Cut(
+        snapped(cut.threshold, given.edges), review, cut.supported, cut.claim, cut.reason, cut.warnings,
+        cut.facts,
+    )  # fmt: skip
+
+
+def warnings_of(given: Parts, group: str) -> list[str]:
+    """What makes the figures of a part worth less than they seem."""
+    told = []
+    if given.left_out:
+        told.append(
+            f"{given.left_out} images without a map, or without a mask of their defect, are left out."
+        )
+    if given.shared:
+        n = len(given.shared)
+        names = ", ".join(given.shared[:3]) + (f" and {n - 3} more" if n > 3 else "")
+        told.append(
+            f"Calibration and test have images of the same {group} ({names}): the figures of the test are "
+            f"too good. Split again with --group {group}."
+        )
+    return told
+
+
+def figures(evidence: Evidence, cut: Cut) -> Row:
+    """Counts and figures of one part at a cut; a figure that needs a missing label, or a threshold, is None.
+
+    With a review band, missed are the anomalous below the band, and images within it are to be reviewed.
+    """
+    scores, labels, weights = evidence.scores, evidence.anomalous, evidence.weights
+    n_normal, n_anomalous = int(weights[~labels].sum()), int(weights[labels].sum())
+    lower = cut.threshold if cut.review_from is None else min(cut.review_from, cut.threshold)
+    alarms, passed = scores >= cut.threshold, scores < lower
+    both = n_anomalous > 0 and n_normal > 0
+    told = math.isfinite(lower)
+    row: Row = {
+        "n_normal": n_normal,
+        "n_anomalous": n_anomalous,
+        "n_false_alarms": int(weights[alarms & ~labels].sum()) if told else None,
+        "n_missed": int(weights[passed & labels].sum()) if told else None,
+        "n_to_review": int(weights[~alarms & ~passed].sum()) if told else None,
+        "f1": None,
+    }
+    if math.isfinite(cut.threshold) and n_anomalous:
+        hits = float(weights[alarms & labels].sum())
+        row["f1"] = 2 * hits / (float(weights[alarms].sum()) + n_anomalous)
+    if evidence.level == "image":
+        auroc = lookup(METRICS, "auroc", "metric")
+        row["image_auroc"] = float(auroc.compute(scores, labels)) if both else None
+    return row
+
+
+def totals(by_category: Mapping[str, Row]) -> Row:
+    """Means over the categories, counts summed, of the test figures; None where no category has one."""
+    rows = [row["test"] for row in by_category.values()]
+    out: Row = {}
+    for key in (*COUNTS, *MEANS):
+        values = [row[key] for row in rows if row.get(key) is not None]
+        whole = sum(values) if key in COUNTS else float(np.mean(values)) if values else None
+        out[key] = whole if values else None
+    return out
+
+
+def plain(estimate: Estimate) -> Row:
+    """An estimate as JSON: infinite ends are null."""
+    return {
+        "value": number(estimate.value),
+        "low": number(estimate.low),
+        "high": number(estimate.high),
+        "level": estimate.level,
+        "method": estimate.method,
+        "n": None if estimate.n is None else int(estimate.n),
+        "note": estimate.note,
+    }
+
+
+def number(value: float | None) -> float | None:
+    """A number that JSON has: None for infinite ones and for those that are none.
+
+    >>> number(float("inf")), number(1)
+    (None, 1.0)
+    """
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _fact(value: Any) -> Any:
+    plain_value = value.item() if isinstance(value, np.generic) else value
+    return number(plain_value) if isinstance(plain_value, float) else plain_value
