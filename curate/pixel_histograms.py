@@ -1,154 +1,282 @@
-"""Counts the pixels of many anomaly maps in score bins, so that pixel metrics need no memory per pixel."""
+"""Pixel metrics of any number of maps in little memory, each with a proven bound of its error.
 
-from collections.abc import Iterable, Sequence
+The first pass counts pixels in coarse cells. They tell how finely each part of the range has to be divided
+for the metrics to come out within a tolerance, and the second pass counts in these finer cells. Only where
+the bound is still above it (mostly because many pixels have one value) a further pass follows, which also
+finds out which cells hold one value only. Memory is that of the cells, whatever the number of images.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from curate import pixel_measures
 from curate.images import Array
-from curate.masks import label_regions
+from curate.pixel_items import PixelItem, paired
+from curate.pixel_keys import LOWER_BITS, N_COARSE, divided
+from curate.pixel_measures import Measure, Slab
+from curate.pixel_tally import Survey, Tally
 
-N_BINS = 1 << 16
+TOLERANCE = 1e-6
+N_CELLS_AT_MOST = 1 << 21
+N_PASSES = 3  # that count in fine cells
+RESERVE = 0.8  # of the tolerance that cells are planned for
+SLAB = 1 << 15  # cells whose temporaries fit into the cache
+AUPIMO_RATES = 1e-5, 1e-4
+Items = Callable[[], Iterable[PixelItem]]
 
 
-def measured_range(maps: Iterable[Array]) -> tuple[float, float]:
-    """Lowest and highest value of all maps: the first pass.
+@dataclass(frozen=True)
+class Bounded:
+    """A metric, and how far from the exact one it is at most; value None where it is not defined, and why."""
 
-    Raises:
-        ValueError: there is no map, or a value is not finite.
+    value: float | None
+    bound: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is computed from.
+
+    Attributes:
+        negative, positive: names of masses, see Tally.
+        joins: how parts of the range go together: "sum", or "max" for a best threshold.
+        needs: what is absent where a mass is: a word for each side, for messages.
     """
-    lo, hi = np.inf, -np.inf
-    for anomaly_map in maps:
-        lo, hi = min(lo, float(np.min(anomaly_map))), max(hi, float(np.max(anomaly_map)))
-        if not np.isfinite([lo, hi]).all():
-            raise ValueError("Expected finite anomaly maps; found NaN or an infinite value.")
-    if lo > hi:
-        raise ValueError("Expected at least one anomaly map; found none.")
-    return lo, hi
+
+    name: str
+    negative: str
+    positive: str
+    measure: Measure
+    joins: Literal["sum", "max"] = "sum"
+    needs: tuple[str, str] = ("normal pixel", "anomalous pixel")
 
 
-def check_pair(anomaly_map: Array, gt_mask: Array) -> None:
-    """Raise ValueError unless a map and a mask belong together: both (H, W), the mask bool."""
-    if anomaly_map.ndim != 2 or anomaly_map.shape != gt_mask.shape or gt_mask.dtype != np.bool_:
-        raise ValueError(
-            f"Expected an (H, W) map and a bool mask of the same shape; found {anomaly_map.shape} "
-            f"and {gt_mask.shape} {gt_mask.dtype}."
-        )
+def auroc() -> Metric:
+    """Pixel AUROC."""
+    return Metric("pixel_auroc", "background", "defect", pixel_measures.auroc)
 
 
+def average_precision() -> Metric:
+    """Pixel average precision."""
+    return Metric("pixel_average_precision", "background", "defect", pixel_measures.average_precision)
+
+
+def f1_max() -> Metric:
+    """Highest F1 of all thresholds."""
+    return Metric("pixel_f1_max", "background", "defect", pixel_measures.f1_max, "max")
+
+
+def aupro(fpr_limit: float) -> Metric:
+    """AUPRO up to a limit."""
+    area = pixel_measures.area_to(fpr_limit)
+    return Metric(f"aupro_{fpr_limit:g}", "background", "overlap", area, needs=("background pixel", "region"))
+
+
+def auc_spro(fpr_limit: float) -> Metric:
+    """Area under the saturated overlap of channels up to a limit."""
+    area = pixel_measures.area_to(fpr_limit)
+    return Metric(
+        f"auc_spro_{fpr_limit:g}", "background", "spro", area, needs=("background pixel", "channel")
+    )
+
+
+def aupimo(rates: tuple[float, float] = AUPIMO_RATES) -> Metric:
+    """Mean over anomalous images of the recall, over the log of the rate on normal images."""
+    area = pixel_measures.log_area(*rates)
+    return Metric("aupimo", "normal_rate", "recall", area, needs=("normal image", "anomalous image"))
+
+
+@dataclass(frozen=True)
 class PixelHistograms:
-    """Second pass: scores of background pixels, of defect pixels, and of regions, each in equal bins.
+    """Counted pixels.
 
-    Pixels that fall into one bin count as equal. With 65,536 bins on the measured range the areas differ from
-    the exact ones by about 1e-5 or less.
+    Attributes:
+        single: (K,) bool, cells that hold one value.
+        not_finite: names of the images that were left out, because their map holds NaN or infinity.
+        n_passes: how often the maps were read.
     """
 
-    def __init__(self, lo: float, hi: float, n_bins: int = N_BINS) -> None:
-        """Bins from `lo` to `hi`, both included, in units of the maps."""
-        if not (np.isfinite([lo, hi]).all() and lo <= hi):
-            raise ValueError(f"Expected a finite range; found {lo} to {hi}.")
-        self.lo, self.hi, self.n_bins = lo, hi, n_bins
-        self.background = np.zeros(n_bins, dtype=np.int64)
-        self.defect = np.zeros(n_bins, dtype=np.int64)
-        self.overlap = np.zeros(n_bins, dtype=np.float64)
-        self.n_regions = 0
+    tally: Tally
+    single: Array
+    not_finite: tuple[str, ...] = ()
+    n_passes: int = 1
+    _known: dict[str, Bounded] = field(default_factory=dict, repr=False)
 
-    def add(self, anomaly_map: Array, gt_mask: Array) -> None:
-        """Count one image.
+    @property
+    def n_regions(self) -> int:
+        """8-connected regions of all masks."""
+        return self.tally.totals.n_regions
 
-        Args:
-            anomaly_map: (H, W), every value within the range.
-            gt_mask: (H, W) bool, True on the defect.
+    def slabs(self, metric: Metric) -> Iterator[tuple[int, int, Slab]]:
+        """Runs of cells, highest scores first, and where they are: first cell, and one after the last."""
+        negative, positive = self.tally.total(metric.negative), self.tally.total(metric.positive)
+        f0 = t0 = 0.0
+        for stop in range(self.tally.partition.n_cells, 0, -SLAB):
+            start = max(stop - SLAB, 0)
+            n, p = (self.tally.slice(mass, start, stop)[::-1] for mass in (metric.negative, metric.positive))
+            f1, t1 = f0 + float(n.sum()), t0 + float(p.sum())
+            if f1 > f0 or t1 > t0:
+                loose = ~self.single[start:stop][::-1]
+                sides = (np.asarray(each) for each in (f0, t0, negative, positive))
+                yield start, stop, Slab(n, p, loose, *sides)
+            f0, t0 = f1, t1
+
+    def measure(self, metric: Metric) -> Bounded:
+        """A metric with its bound."""
+        if metric.name not in self._known:
+            self._known[metric.name] = self._measured(metric)[0]
+        return self._known[metric.name]
+
+    def all_of(self, metric: Metric) -> Bounded:
+        """A metric with its bound, of all maps.
 
         Raises:
-            ValueError: the shapes differ, or a value is NaN or outside of the range.
+            ValueError: maps had to be left out.
         """
-        check_pair(anomaly_map, gt_mask)
-        bins = self._bins(anomaly_map)
-        self.background += np.bincount(bins[~gt_mask], minlength=self.n_bins)
-        if not gt_mask.any():
-            return
-        self.defect += np.bincount(bins[gt_mask], minlength=self.n_bins)
-        labels, n_regions = label_regions(gt_mask)
-        inside = labels[gt_mask]
-        share = 1 / np.bincount(inside)[inside]
-        self.overlap += np.bincount(bins[gt_mask], weights=share, minlength=self.n_bins)
-        self.n_regions += n_regions
+        if self.not_finite:
+            names = listed(self.not_finite)
+            raise ValueError(f"Expected finite anomaly maps; found NaN or infinity in {names}.")
+        return self.measure(metric)
+
+    def value(self, metric: Metric) -> float:
+        """A metric of all maps.
+
+        Raises:
+            ValueError: a side is absent, or maps had to be left out.
+        """
+        found = self.all_of(metric)
+        if found.value is None:
+            raise ValueError(found.reason)
+        return found.value
 
     def auroc(self) -> float:
-        """Pixel AUROC; pixels of one bin count half.
-
-        Raises:
-            ValueError: no pixel is defect, or none is background.
-        """
-        n_background, n_defect = int(self.background.sum()), int(self.defect.sum())
-        if not n_background or not n_defect:
-            absent = "anomalous" if not n_defect else "normal"
-            raise ValueError(f"Pixel AUROC needs normal and anomalous pixels; found no {absent} one.")
-        below = np.concatenate([[0], np.cumsum(self.background)])
-        pairs = float(np.dot(self.defect.astype(np.float64), (below[:-1] + below[1:]).astype(np.float64)))
-        return pairs / (2 * n_background * n_defect)
+        """Pixel AUROC; ValueError where pixels of a label are absent."""
+        return self.value(auroc())
 
     def aupro(self, fpr_limit: float = 0.3) -> float:
-        """Area under the per-region overlap up to `fpr_limit`, divided by it.
+        """AUPRO up to a limit; ValueError where there is no region or no background."""
+        return self.value(aupro(fpr_limit))
 
-        Raises:
-            ValueError: there is no region, or no background pixel.
-        """
-        n_background = int(self.background.sum())
-        if not self.n_regions or not n_background:
-            absent = "region" if not self.n_regions else "background pixel"
-            raise ValueError(f"AUPRO needs regions and background; found no {absent}.")
-        occupied = (self.background > 0) | (self.defect > 0)
-        fpr = np.cumsum(self.background[::-1])[occupied[::-1]] / n_background
-        pro = np.cumsum(self.overlap[::-1])[occupied[::-1]] / self.n_regions
-        return area_up_to(fpr, np.minimum(pro, 1), fpr_limit)
+    def wanted(self, metric: Metric, tolerance: float) -> Array:
+        """(65536,) how many cells each coarse cell should have, for a metric's tolerance."""
+        errors = self._measured(metric)[1] * (1 << self.tally.partition.n_bits.astype(np.int64))
+        if metric.joins == "max":
+            return np.asarray(errors / (RESERVE * tolerance))
+        # cells in proportion to the root of the error reach the least sum of errors
+        return np.asarray(np.sqrt(errors) * np.sqrt(errors).sum() / (RESERVE * tolerance))
 
-    def _bins(self, anomaly_map: Array) -> Array:
-        inside = (anomaly_map >= self.lo) & (anomaly_map <= self.hi)
-        if not inside.all():
-            found = anomaly_map[~inside][0]
-            raise ValueError(
-                f"Expected map values from {self.lo} to {self.hi}; found {found}. "
-                "Measure the range on all maps first."
-            )
-        if self.hi == self.lo:
-            return np.zeros(anomaly_map.shape, dtype=np.intp)
-        scaled = (anomaly_map.astype(np.float64) - self.lo) * (self.n_bins / (self.hi - self.lo))
-        return np.minimum(scaled.astype(np.intp), self.n_bins - 1)
+    def _measured(self, metric: Metric) -> tuple[Bounded, Array]:
+        """A metric, and the sum (of a best threshold, the highest) of the errors in each coarse cell."""
+        errors = np.zeros(N_COARSE)
+        for mass, needed in zip((metric.negative, metric.positive), metric.needs, strict=True):
+            if not self.tally.total(mass):
+                return Bounded(None, 0.0, f"{metric.name} needs {needed}s; found no {needed}."), errors
+        if metric.joins == "max":
+            best = max((float(metric.measure(slab)[0]) for *_, slab in self.slabs(metric)), default=0.0)
+            for start, stop, slab in self.slabs(metric):
+                part, each = metric.measure(slab)
+                above = np.maximum(each + float(part) - best, 0) * (each > 0)
+                np.maximum.at(errors, self.tally.partition.coarse_of(start, stop)[::-1], above)
+            return Bounded(best, float(errors.max())), errors
+        value = 0.0
+        for start, stop, slab in self.slabs(metric):
+            part, each = metric.measure(slab)
+            value += float(part)
+            coarse = self.tally.partition.coarse_of(start, stop)[::-1]
+            errors += np.bincount(coarse, weights=each, minlength=N_COARSE)
+        return Bounded(value, float(errors.sum())), errors
 
 
-def area_up_to(fpr: Array, pro: Array, fpr_limit: float) -> float:
-    """Area under a curve from 0 to `fpr_limit`, by trapezoids, divided by the limit.
+def count(
+    items: Items,
+    metrics: Sequence[Metric],
+    tolerance: float = TOLERANCE,
+    n_cells_at_most: int = N_CELLS_AT_MOST,
+    survey: Survey | None = None,
+) -> PixelHistograms:
+    """Count pixels so finely that the metrics are within a tolerance of the exact ones.
 
     Args:
-        fpr: (K,) not decreasing, in [0, 1]; (0, 0) and (1, 1) are added.
-        pro: (K,) in [0, 1].
-        fpr_limit: in (0, 1].
+        items: gives all images, the same ones at each call; called twice, seldom three or four times.
+        metrics: what the cells are made for.
+        n_cells_at_most: 16 to 44 bytes each. Where so many are not enough, the bounds say what was reached.
+        survey: the first pass, where it was made already.
 
     Raises:
-        ValueError: the limit is not in (0, 1].
+        ValueError: a map and its mask do not fit together.
     """
-    if not 0 < fpr_limit <= 1:
-        raise ValueError(f"Expected a limit of the false-positive rate in (0, 1]; found {fpr_limit}.")
-    x = np.concatenate([[0.0], fpr, [1.0]])
-    y = np.concatenate([[0.0], pro, [1.0]])
-    n_inside = int(np.searchsorted(x, fpr_limit, side="right"))
-    if n_inside < len(x):
-        left, right = n_inside - 1, n_inside
-        at_limit = y[left] + (y[right] - y[left]) * (fpr_limit - x[left]) / (x[right] - x[left])
-        x, y = np.append(x[:n_inside], fpr_limit), np.append(y[:n_inside], at_limit)
-    return float(np.trapezoid(y, x) / fpr_limit)
+    names = masses_of(metrics)
+    survey = survey or surveyed(items(), names)
+    wide = _result(survey, survey, 1)
+    rates = [metric.negative for metric in metrics if metric.negative == "normal_rate"]
+    top = _top(survey) if rates else 0
+    for n_passes in range(2, 2 + N_PASSES):
+        wanted = np.max([wide.wanted(metric, tolerance) for metric in metrics], axis=0)
+        if n_passes > 2:
+            wanted = np.maximum(wanted, np.int64(1) << wide.tally.partition.n_bits.astype(np.int64))
+        partition = divided(wanted, n_cells_at_most)
+        first = int(partition.starts[top])
+        tally = Tally.empty(partition, names, survey.n_pixels, first, watch=n_passes > 2)
+        del wide
+        for position, item in enumerate(items()):
+            if position not in survey.not_finite:
+                tally.add(item)
+        wide = _result(tally, survey, n_passes)
+        if all(wide.measure(metric).bound <= tolerance for metric in metrics):
+            break
+    return wide
 
 
-def accumulate(maps: Sequence[Array], masks: Sequence[Array]) -> PixelHistograms:
-    """Both passes over maps and masks, which may be lazy sequences that read one item at a time.
+def masses_of(metrics: Iterable[Metric]) -> set[str]:
+    """Names of the masses that metrics need."""
+    found = {mass for metric in metrics for mass in (metric.negative, metric.positive)}
+    return found - {"background"} | {"all", "defect"}
+
+
+def surveyed(items: Iterable[PixelItem], names: set[str]) -> Survey:
+    """The first pass."""
+    survey = Survey(names)
+    for item in items:
+        survey.add(item)
+    return survey
+
+
+def accumulate(
+    maps: Sequence[Array], masks: Sequence[Array], metrics: Sequence[Metric] | None = None
+) -> PixelHistograms:
+    """All passes over maps and masks, which may be lazy sequences that read one item at a time.
+
+    Args:
+        metrics: what to be exact for; AUROC and AUPRO up to 0.3 if None.
 
     Raises:
-        ValueError: their numbers differ, or a pair does not fit.
+        ValueError: their numbers differ, a pair does not fit.
     """
-    if len(maps) != len(masks):
-        raise ValueError(f"Expected one mask per map; found {len(maps)} maps and {len(masks)} masks.")
-    histograms = PixelHistograms(*measured_range(maps))
-    for anomaly_map, gt_mask in zip(maps, masks, strict=True):
-        histograms.add(np.asarray(anomaly_map), np.asarray(gt_mask))
-    return histograms
+    return count(lambda: paired(maps, masks), metrics or (auroc(), aupro(0.3)))
+
+
+def listed(names: Sequence[str], shown: int = 10) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def _result(tally: Tally, survey: Survey, n_passes: int) -> PixelHistograms:
+    partition = tally.partition
+    single = np.repeat(partition.n_bits == LOWER_BITS, 1 << partition.n_bits.astype(np.int64))
+    if tally.mixed is not None:
+        single |= ~tally.mixed
+    if not survey.exact:  # values were rounded, so even one value may have been several
+        single[:] = False
+    return PixelHistograms(tally, single, tuple(survey.not_finite.values()), n_passes)
+
+
+def _top(survey: Survey) -> int:
+    """Lowest coarse cell that is of interest to AUPIMO."""
+    above = np.cumsum(survey.masses["normal_rate"][::-1])
+    reached = int(np.searchsorted(above, AUPIMO_RATES[1] * survey.totals.n_normal * (1 + 1e-9)))
+    return max(N_COARSE - 1 - reached, 0)
