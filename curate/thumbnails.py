@@ -25,15 +25,21 @@ def thumbnail(row: Mapping[str, Any], masks: Path, side_px: int = SIDE_PX) -> by
         masks: folder of the canonical masks, <sample_id>.png; where it lacks one, the source's is read.
         side_px: longest side at most; pictures of less than half of it are enlarged by whole numbers.
     """
+    small = picture(row, masks, side_px)
+    return None if small is None else encode_jpeg(small, QUALITY)
+
+
+def picture(row: Mapping[str, Any], masks: Path, side_px: int = SIDE_PX) -> Array | None:
+    """The pixels of a thumbnail, (h, w, 3) uint8; see thumbnail."""
     try:
         image = read_image(Path(row["filepath"]))
     except Unreadable:
         return None
     small = _eight_bits(resized(image, side_px))
-    truth = _truth(row, masks, image.shape[:2])
+    truth = truth_of(row, masks, image.shape[:2])
     if truth is not None:
         _outline(small, truth)
-    return encode_jpeg(small, QUALITY)
+    return small
 
 
 def resized(image: Array, side_px: int) -> Array:
@@ -60,8 +66,8 @@ def _eight_bits(image: Array) -> Array:
     return np.asarray(np.clip(spread, 0, 255), dtype=np.uint8)
 
 
-def _truth(row: Mapping[str, Any], masks: Path, image_hw: tuple[int, int]) -> Array | None:
-    """(H, W) bool, or None without mask and boxes, or where the mask does not fit."""
+def truth_of(row: Mapping[str, Any], masks: Path, image_hw: tuple[int, int]) -> Array | None:
+    """(H, W) bool ground truth; None without mask and boxes, or where the mask does not fit."""
     canonical = masks / f"{row['sample_id']}.png"
     try:
         if canonical.exists():
