@@ -4,6 +4,7 @@ import numpy as np
 
 from curate.curves import Curve, thinned
 from curate.images import Array
+from curate.intervals import middle
 from curate.ranking import Counts, ratio
 
 
@@ -78,6 +79,6 @@ def banded(curve: Curve, replicates: Array, level: float) -> Curve:
     good = np.sort(replicates[~np.isnan(replicates).any(axis=1)], axis=0)
     if 2 * len(good) < len(replicates) or len(good) < 2:
         return curve
-    tail = (1 - level) / 2 * (len(good) - 1)
-    low, high = good[int(np.floor(tail))], good[int(np.ceil(len(good) - 1 - tail))]
+    first, last = middle(len(good), level)
+    low, high = good[first], good[last]
     return Curve(curve.x, curve.y, np.minimum(low, curve.y), np.maximum(high, curve.y))

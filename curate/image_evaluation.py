@@ -34,6 +34,8 @@ from curate.scores import checked
 
 __all__ = ["Difference", "ImageEvaluation", "at_threshold", "compare", "evaluate_images"]
 
+# Shares of simulated 0.95 intervals of AUROC that held the truth: with 5 groups of each label 0.83 to 0.86,
+# with 10 0.89 to 0.90, with 15 0.92 to 0.94, with 20 0.94 to 0.96.
 FEW_GROUPS = 20
 Figure = Callable[[Counts], Array]
 

@@ -158,6 +158,16 @@ def group_weights(
     return Groups.of(groups, strata).draw(n_replicates, rng)
 
 
+def middle(n: int, level: float) -> tuple[int, int]:
+    """Positions, in n sorted replicates, of the ends of the percentile interval; rounded outwards.
+
+    >>> middle(1001, 0.9)
+    (50, 950)
+    """
+    first = int((1 - level) / 2 * (n - 1) + 1e-9)
+    return first, n - 1 - first
+
+
 def bootstrapped(
     value: float | None, replicates: Array, n_groups: int, level: float = LEVEL, note: str = ""
 ) -> Estimate:
@@ -180,8 +190,8 @@ def bootstrapped(
         return Estimate(value, None, None, level, "", n_groups, note)
     if good[0] == good[-1]:
         return Estimate(value, None, None, level, "", n_groups, f"{note} {NO_SPREAD}".strip())
-    tail = (1 - level) / 2 * (len(good) - 1)
-    low, high = good[int(np.floor(tail))], good[int(np.ceil(len(good) - 1 - tail))]
+    first, last = middle(len(good), level)
+    low, high = good[first], good[last]
     return Estimate(value, float(low), float(high), level, "group bootstrap", n_groups, note)
 
 

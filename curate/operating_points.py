@@ -48,10 +48,12 @@ def check_rate(name: str, rate: float) -> None:
 
 def best_f1(counts: Counts) -> Points:
     """The threshold of the highest F1; of several, the highest threshold."""
+    if not len(counts.values):
+        return at_threshold(counts, np.inf)
     hits = counts.true_positives
     whole = hits + counts.false_positives + counts.n_positive[..., None]
     f1 = np.divide(2 * hits, whole, out=np.zeros_like(whole), where=whole > 0)
-    best = np.argmax(f1, axis=-1) if f1.shape[-1] else np.zeros(f1.shape[:-1], dtype=np.int64)
+    best = np.argmax(f1, axis=-1)
     return _points(counts, best, np.take_along_axis(f1, best[..., None], -1)[..., 0] > 0)
 
 
@@ -62,6 +64,8 @@ def within_fpr(counts: Counts, limit: float) -> Points:
     alarm.
     """
     check_rate("a false-positive rate", limit)
+    if not len(counts.values):
+        return at_threshold(counts, np.inf)
     allowed = (ratio(counts.false_positives, counts.n_negative[..., None]) <= limit).sum(axis=-1)
     last = np.maximum(allowed - 1, 0)
     found = np.take_along_axis(counts.true_positives, last[..., None], -1)
@@ -74,6 +78,8 @@ def within_fpr(counts: Counts, limit: float) -> Points:
 def within_miss_rate(counts: Counts, limit: float) -> Points:
     """The highest threshold that misses at most this share of the anomalous items."""
     check_rate("a miss rate", limit)
+    if not len(counts.values):
+        return at_threshold(counts, np.inf)
     missed = ratio(counts.n_positive[..., None] - counts.true_positives, counts.n_positive[..., None])
     enough = missed <= limit
     return _points(counts, np.argmax(enough, axis=-1), np.asarray(enough.any(axis=-1) & (limit < 1)))

@@ -47,7 +47,9 @@ def compute(
     precision = float(of(Counts.of_scores(values, anomalous), defect_rate, threshold, fpr))
     if np.isnan(precision):
         where = f"with a false-positive rate <= {fpr}" if threshold is None else f">= {threshold}"
-        raise ValueError(f"Precision needs an alarm; found none {where}. Allow more, or lower the threshold.")
+        raise ValueError(
+            f"Precision needs an alarm on the line; found none {where}. Lower the threshold, or allow more."
+        )
     return precision
 
 
