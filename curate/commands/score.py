@@ -35,6 +35,42 @@ def run(
             "npad:window=5 or tiled:padim:tile_side=128 (may be repeated).",
         ),
     ] = None,
+    tile: Annotated[
+        bool,
+        typer.Option(
+            "--tile",
+            help="Work on overlapping tiles at the images' own resolution: --detector padim becomes "
+            "tiled:padim. Finds smaller defects, takes longer.",
+        ),
+    ] = False,
+    tile_side: Annotated[
+        int | None,
+        typer.Option(
+            "--tile-side",
+            min=16,
+            metavar="PX",
+            help="Longest side of a tile, in pixels of the image (default: that of the detector's input, "
+            "so that no pixel is lost).",
+        ),
+    ] = None,
+    tile_overlap: Annotated[
+        float | None,
+        typer.Option(
+            "--tile-overlap",
+            min=0.0,
+            max=0.5,
+            metavar="FRACTION",
+            help="Share of a tile that neighbours have in common (default: 0.25).",
+        ),
+    ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(
+            "--geometry",
+            help="keep the aspect ratio of images (default), or stretch each to a square, as many "
+            "published results do.",
+        ),
+    ] = None,
     fit_unknown: Annotated[
         bool,
         typer.Option(
@@ -72,21 +108,23 @@ def run(
     """Fit detectors on normal images, and score every image."""
     names = detectors or ["padim"]
     arguments = {
-        "name": name, "detectors": names, "profile": profile, "settings": settings,
+        "name": name, "detectors": names, "profile": profile, "settings": settings, "tile": tile,
+        "tile_side": tile_side, "tile_overlap": tile_overlap, "geometry": geometry,
         "fit_unknown": fit_unknown, "with_anomalies": with_anomalies, "robust": robust,
         "robust_fraction": robust_fraction, "seed": seed,
     }  # fmt: skip
     with command("score", home, as_json, arguments) as job:
-        from curate.score_settings import check_names, parse
+        from curate.score_geometry import Shape, wanted
+        from curate.score_settings import check_names
         from curate.score_training import Choice
         from curate.steps import score, sync
 
         check_names(names)
-        given = {key: {"profile": profile} if profile else {} for key in names}
-        wanted = {key: given[key] | own for key, own in parse(settings or [], names).items()}
+        shape = Shape(tile, tile_side, tile_overlap, geometry)
+        jobs = wanted(names, settings or [], profile, shape)
         share = robust_fraction if robust_fraction is not None else ROBUST if robust else None
         context = job.alone(job.workspace.existing(name))
-        results = score.run_all(context, wanted, seed, Choice(fit_unknown, with_anomalies, share))
+        results = score.run_all(context, jobs, seed, Choice(fit_unknown, with_anomalies, share))
         sync.everything(context)
         job.record.add_input("samples", sync.digest(context.paths.samples))
         job.result({"dataset": name, "detectors": results}, _lines)
@@ -122,6 +160,9 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
 def _learned(detector: str, told: dict[str, Any]) -> list[str]:
     """What a detector learned from beyond normal training images, and what it was spared."""
     training, out = told.get("training", {}), []
+    for category, tiles in told.get("tiles", {}).items():
+        (height, width), n = tiles["tile_hw"], tiles["n"]
+        out.append(f"  {detector}, {category}: {n} tiles of {height} x {width} px per image")
     if n := training.get("n_unknown_as_normal"):
         out.append(f"  {detector}: {n} images that nobody has labelled were fitted on as normal")
     if n := training.get("n_anomalies"):

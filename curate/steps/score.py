@@ -1,7 +1,7 @@
 """Step: fits detectors on the normal training images and scores every image of the dataset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,13 @@ import pandas as pd
 
 from curate.files import fingerprint, read_json, write_json
 from curate.progress import bar, stages
+from curate.score_images import by_category
 from curate.score_journal import FORMAT, maps_are_there
 from curate.score_report import fitted_as_scored
 from curate.score_training import Choice, Lessons, check_supervision, lessons
 from curate.steps.joined import with_split
 from curate.steps.record import Context, digest, done_before, finish
+from curate.tile_forecast import Tiles, is_tiled, seconds_per_image, tiles_of, told
 
 Settings = Mapping[str, Any]
 
@@ -154,6 +156,7 @@ def _work(context: Context, jobs: Sequence[_Job]) -> None:
 
     cache, samples = context.workspace.cache, jobs[0].samples
     several = len(jobs) > 1 or jobs[0].choice.robust is not None
+    tiles = {job.detector: _tell_tiles(job, context) for job in jobs if is_tiled(job.detector)}
     with shared_features(several), stages() as tell:
         pixels = Pixels(spare_bytes() if several else 0)
         examined = [
@@ -164,7 +167,20 @@ def _work(context: Context, jobs: Sequence[_Job]) -> None:
     with bar(f"{title} scoring", len(samples) * len(jobs), unit) as advance:
         tables = score_tables(samples, [job.folder for job in jobs], cache=cache, progress=advance)
     for job, found, predictions in zip(jobs, examined, tables, strict=True):
-        _add_to_report(job, found, predictions)
+        _add_to_report(job, found, predictions, tiles.get(job.detector, {}))
+
+
+def _tell_tiles(job: _Job, context: Context) -> dict[str, Tiles]:
+    """Say how a detector on tiles will cut the images of each category, and how long that will take."""
+    rows = by_category(job.learned.train)
+    cut = {category: tiles_of(job.detector, job.config, own) for category, own in rows.items()}
+    known = {category: tiles for category, tiles in cut.items() if tiles is not None}
+    if known:
+        most = max(known, key=lambda category: len(rows[category]))
+        each_s = seconds_per_image(job.detector, job.config, rows[most], known[most], context.workspace.cache)
+        for line in told(job.detector, known, len(job.samples), each_s):
+            context.say(line)
+    return known
 
 
 def _fit(job: _Job, fitting: Any) -> dict[str, Any] | None:
@@ -189,12 +205,16 @@ def _fit(job: _Job, fitting: Any) -> dict[str, Any] | None:
     return found
 
 
-def _add_to_report(job: _Job, found: dict[str, Any] | None, predictions: pd.DataFrame) -> None:
+def _add_to_report(
+    job: _Job, found: dict[str, Any] | None, predictions: pd.DataFrame, tiles: Mapping[str, Tiles]
+) -> None:
     """What the detector learned from beyond the usual goes into its report."""
     from curate.score_robust import with_change
 
     path = job.folder / "report.json"
     content = read_json(path) | {"training": dict(job.learned.facts)}
+    if tiles:
+        content["tiles"] = {name: asdict(each) | {"n": each.n} for name, each in tiles.items()}
     if found is not None:
         content["robust"] = with_change(found, predictions)
     write_json(path, content)
