@@ -3,7 +3,8 @@
 The first pass counts pixels in coarse cells. They tell how finely each part of the range has to be divided
 for the metrics to come out within a tolerance, and the second pass counts in these finer cells. Only where
 the bound is still above it (mostly because many pixels have one value) a further pass follows, which also
-finds out which cells hold one value only. Memory is that of the cells, whatever the number of images.
+finds out which cells hold one value only. Memory is that of the cells, whatever the number of images. A set
+of up to a million pixels is counted value by value, without loss.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,9 +16,9 @@ import numpy as np
 from curate import pixel_measures
 from curate.images import Array
 from curate.pixel_items import PixelItem, paired
-from curate.pixel_keys import LOWER_BITS, N_COARSE, divided
+from curate.pixel_keys import N_COARSE, KeyCells, Partition, divided
 from curate.pixel_measures import Measure, Slab
-from curate.pixel_tally import Survey, Tally
+from curate.pixel_tally import N_KEPT_AT_MOST, Survey, Tally
 
 TOLERANCE = 1e-6
 N_CELLS_AT_MOST = 1 << 21
@@ -95,12 +96,14 @@ class PixelHistograms:
     """Counted pixels.
 
     Attributes:
+        partition: the cells that tally counts in.
         single: (K,) bool, cells that hold one value.
         not_finite: names of the images that were left out, because their map holds NaN or infinity.
         n_passes: how often the maps were read.
     """
 
     tally: Tally
+    partition: Partition | KeyCells
     single: Array
     not_finite: tuple[str, ...] = ()
     n_passes: int = 1
@@ -115,7 +118,7 @@ class PixelHistograms:
         """Runs of cells, highest scores first, and where they are: first cell, and one after the last."""
         negative, positive = self.tally.total(metric.negative), self.tally.total(metric.positive)
         f0 = t0 = 0.0
-        for stop in range(self.tally.partition.n_cells, 0, -SLAB):
+        for stop in range(self.partition.n_cells, 0, -SLAB):
             start = max(stop - SLAB, 0)
             n, p = (self.tally.slice(mass, start, stop)[::-1] for mass in (metric.negative, metric.positive))
             f1, t1 = f0 + float(n.sum()), t0 + float(p.sum())
@@ -128,7 +131,7 @@ class PixelHistograms:
     def measure(self, metric: Metric) -> Bounded:
         """A metric with its bound."""
         if metric.name not in self._known:
-            self._known[metric.name] = self._measured(metric)[0]
+            self._known[metric.name] = self.errors(metric)[0]
         return self._known[metric.name]
 
     def all_of(self, metric: Metric) -> Bounded:
@@ -161,15 +164,7 @@ class PixelHistograms:
         """AUPRO up to a limit; ValueError where there is no region or no background."""
         return self.value(aupro(fpr_limit))
 
-    def wanted(self, metric: Metric, tolerance: float) -> Array:
-        """(65536,) how many cells each coarse cell should have, for a metric's tolerance."""
-        errors = self._measured(metric)[1] * (1 << self.tally.partition.n_bits.astype(np.int64))
-        if metric.joins == "max":
-            return np.asarray(errors / (RESERVE * tolerance))
-        # cells in proportion to the root of the error reach the least sum of errors
-        return np.asarray(np.sqrt(errors) * np.sqrt(errors).sum() / (RESERVE * tolerance))
-
-    def _measured(self, metric: Metric) -> tuple[Bounded, Array]:
+    def errors(self, metric: Metric) -> tuple[Bounded, Array]:
         """A metric, and the sum (of a best threshold, the highest) of the errors in each coarse cell."""
         errors = np.zeros(N_COARSE)
         for mass, needed in zip((metric.negative, metric.positive), metric.needs, strict=True):
@@ -180,13 +175,13 @@ class PixelHistograms:
             for start, stop, slab in self.slabs(metric):
                 part, each = metric.measure(slab)
                 above = np.maximum(each + float(part) - best, 0) * (each > 0)
-                np.maximum.at(errors, self.tally.partition.coarse_of(start, stop)[::-1], above)
+                np.maximum.at(errors, self.partition.coarse_of(start, stop)[::-1], above)
             return Bounded(best, float(errors.max())), errors
         value = 0.0
         for start, stop, slab in self.slabs(metric):
             part, each = metric.measure(slab)
             value += float(part)
-            coarse = self.tally.partition.coarse_of(start, stop)[::-1]
+            coarse = self.partition.coarse_of(start, stop)[::-1]
             errors += np.bincount(coarse, weights=each, minlength=N_COARSE)
         return Bounded(value, float(errors.sum())), errors
 
@@ -209,26 +204,51 @@ def count(
     Raises:
         ValueError: a map and its mask do not fit together.
     """
-    names = masses_of(metrics)
-    survey = survey or surveyed(items(), names)
-    wide = _result(survey, survey, 1)
-    rates = [metric.negative for metric in metrics if metric.negative == "normal_rate"]
-    top = _top(survey) if rates else 0
+    survey = survey or surveyed(items(), masses_of(metrics))
+    keys = survey.keys
+    if keys is not None:
+        return _counted(items, metrics, survey, KeyCells(np.unique(keys)), 2)
+    partition = Partition(np.zeros(N_COARSE, np.int64))
+    found = PixelHistograms(survey, partition, partition.single())
     for n_passes in range(2, 2 + N_PASSES):
-        wanted = np.max([wide.wanted(metric, tolerance) for metric in metrics], axis=0)
-        if n_passes > 2:
-            wanted = np.maximum(wanted, np.int64(1) << wide.tally.partition.n_bits.astype(np.int64))
-        partition = divided(wanted, n_cells_at_most)
-        first = int(partition.starts[top])
-        tally = Tally.empty(partition, names, survey.n_pixels, first, watch=n_passes > 2)
-        del wide
-        for position, item in enumerate(items()):
-            if position not in survey.not_finite:
-                tally.add(item)
-        wide = _result(tally, survey, n_passes)
-        if all(wide.measure(metric).bound <= tolerance for metric in metrics):
+        wanted = np.max([_wanted(found, partition, metric, tolerance) for metric in metrics], axis=0)
+        partition = divided(np.maximum(wanted, np.diff(partition.starts)), n_cells_at_most)
+        del found
+        found = _counted(items, metrics, survey, partition, n_passes, watch=n_passes > 2)
+        if all(found.measure(metric).bound <= tolerance for metric in metrics):
             break
-    return wide
+    return found
+
+
+def _counted(
+    items: Items,
+    metrics: Sequence[Metric],
+    survey: Survey,
+    partition: Partition | KeyCells,
+    n_passes: int,
+    watch: bool = False,
+) -> PixelHistograms:
+    """One pass over the images that are finite."""
+    top = partition.first_of(_top(survey)) if any(m.negative == "normal_rate" for m in metrics) else 0
+    tally = Tally.empty(partition, masses_of(metrics), survey.n_pixels, top, watch)
+    for position, item in enumerate(items()):
+        if position not in survey.not_finite:
+            tally.add(item)
+    single = partition.single()
+    if tally.mixed is not None:
+        single |= ~tally.mixed
+    if not survey.exact:  # values were rounded, so even one value may have been several
+        single[:] = False
+    return PixelHistograms(tally, partition, single, tuple(survey.not_finite.values()), n_passes)
+
+
+def _wanted(found: PixelHistograms, partition: Partition, metric: Metric, tolerance: float) -> Array:
+    """(65536,) how many cells each coarse cell should have, for a metric's tolerance."""
+    errors = found.errors(metric)[1] * np.diff(partition.starts)
+    if metric.joins == "max":
+        return np.asarray(errors / (RESERVE * tolerance))
+    # cells in proportion to the root of the error reach the least sum of errors
+    return np.asarray(np.sqrt(errors) * np.sqrt(errors).sum() / (RESERVE * tolerance))
 
 
 def masses_of(metrics: Iterable[Metric]) -> set[str]:
@@ -237,9 +257,9 @@ def masses_of(metrics: Iterable[Metric]) -> set[str]:
     return found - {"background"} | {"all", "defect"}
 
 
-def surveyed(items: Iterable[PixelItem], names: set[str]) -> Survey:
+def surveyed(items: Iterable[PixelItem], names: set[str], n_kept_at_most: int = N_KEPT_AT_MOST) -> Survey:
     """The first pass."""
-    survey = Survey(names)
+    survey = Survey(names, n_kept_at_most)
     for item in items:
         survey.add(item)
     return survey
@@ -263,16 +283,6 @@ def listed(names: Sequence[str], shown: int = 10) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
-
-
-def _result(tally: Tally, survey: Survey, n_passes: int) -> PixelHistograms:
-    partition = tally.partition
-    single = np.repeat(partition.n_bits == LOWER_BITS, 1 << partition.n_bits.astype(np.int64))
-    if tally.mixed is not None:
-        single |= ~tally.mixed
-    if not survey.exact:  # values were rounded, so even one value may have been several
-        single[:] = False
-    return PixelHistograms(tally, single, tuple(survey.not_finite.values()), n_passes)
 
 
 def _top(survey: Survey) -> int:

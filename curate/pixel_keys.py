@@ -99,9 +99,37 @@ class Partition:
         within = (cells - self.starts[upper]) << (LOWER_BITS - self.n_bits[upper].astype(np.int64))
         return values_of(((upper << LOWER_BITS) + within).astype(np.uint32))
 
-    def is_one_value(self, cells: Array) -> Array:
-        """(N,) bool: whether some cells can hold one float32 value only."""
-        return np.asarray(self.n_bits[self.coarse(cells)] == LOWER_BITS)
+    def first_of(self, coarse: int) -> int:
+        """The lowest cell of a coarse cell."""
+        return int(self.starts[coarse])
+
+    def single(self) -> Array:
+        """(n_cells,) bool: whether a cell can hold one float32 value only."""
+        return np.repeat(self.n_bits == LOWER_BITS, np.diff(self.starts))
+
+
+class KeyCells:
+    """A cell for each of some keys: no loss, for sets with few of them."""
+
+    def __init__(self, keys: Array) -> None:
+        """keys: (K,) uint32, rising, each once."""
+        self.keys, self.n_cells = keys, len(keys)
+
+    def cells(self, keys: Array) -> Array:
+        """(N,) int64 cells of (N,) keys, all of which have one."""
+        return np.asarray(np.searchsorted(self.keys, keys))
+
+    def coarse_of(self, start: int, stop: int) -> Array:
+        """(stop - start,) the coarse cells of the keys from start to stop."""
+        return np.asarray(self.keys[start:stop] >> np.uint32(LOWER_BITS)).astype(np.int64)
+
+    def first_of(self, coarse: int) -> int:
+        """The lowest cell of a coarse cell, or of the next ones."""
+        return int(np.searchsorted(self.keys, np.uint32(coarse << LOWER_BITS)))
+
+    def single(self) -> Array:
+        """(n_cells,) bool, all True."""
+        return np.ones(self.n_cells, dtype=np.bool_)
 
 
 def divided(wanted: Array, n_cells_at_most: int) -> Partition:

@@ -1,6 +1,7 @@
 """Counts what pixels weigh in each cell of the score: one image added after the other."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -9,6 +10,25 @@ from curate.pixel_items import PixelItem, as_float32, check_pair, region_shares,
 from curate.pixel_keys import BLOCK, N_COARSE, Partition, coarse_counts, keys_of
 
 NO_KEY = np.uint32(0)  # the key of no finite value
+TOTAL_OF = {
+    "overlap": "n_regions",
+    "spro": "n_channels",
+    "normal_rate": "n_normal",
+    "recall": "n_anomalous",
+}
+N_KEPT_AT_MOST = 1 << 20
+TOTALS = tuple(TOTAL_OF.values())
+
+
+class Cells(Protocol):
+    """Divides keys into numbered cells."""
+
+    @property
+    def n_cells(self) -> int:
+        """How many there are."""
+
+    def cells(self, keys: Array) -> Array:
+        """(N,) int64 cells of (N,) keys."""
 
 
 @dataclass
@@ -22,11 +42,11 @@ class Totals:
 
     def of(self, mass: str) -> int:
         """What a mass of that name sums to if everything is found."""
-        known = {
-            "overlap": self.n_regions, "spro": self.n_channels,
-            "normal_rate": self.n_normal, "recall": self.n_anomalous,
-        }  # fmt: skip
-        return known[mass]
+        return int(getattr(self, TOTAL_OF[mass]))
+
+    def numbers(self) -> list[int]:
+        """All of them, in the order of TOTALS."""
+        return [getattr(self, name) for name in TOTALS]
 
 
 @dataclass
@@ -40,7 +60,7 @@ class Tally:
         mixed: (K,) bool, whether a cell was seen to hold two values.
     """
 
-    partition: Partition
+    partition: Cells
     masses: dict[str, Array]
     totals: Totals = field(default_factory=Totals)
     top: int = 0
@@ -49,7 +69,7 @@ class Tally:
 
     @classmethod
     def empty(
-        cls, partition: Partition, names: set[str], n_pixels: int, top: int = 0, watch: bool = False
+        cls, partition: Cells, names: set[str], n_pixels: int, top: int = 0, watch: bool = False
     ) -> "Tally":
         """Nothing counted yet.
 
@@ -141,14 +161,17 @@ class Survey(Tally):
     Attributes:
         not_finite: positions and names of the images left out.
         exact: whether all maps are float32 without loss.
-        n_pixels: of all images that count.
+        n_pixels, n_normal_pixels: of all images that count, and of the normal ones.
     """
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], n_kept_at_most: int = N_KEPT_AT_MOST) -> None:
+        """n_kept_at_most: keys of so many pixels are kept, to count each value for itself."""
         empty = Tally.empty(Partition(np.zeros(N_COARSE, np.int64)), names, 1 << 32)
         super().__init__(empty.partition, empty.masses)
         self.not_finite: dict[int, str] = {}
-        self.exact, self.n_pixels, self._position = True, 0, -1
+        self._kept: list[Array] | None = []
+        self._n_kept_at_most = n_kept_at_most
+        self.exact, self.n_pixels, self.n_normal_pixels, self._position = True, 0, 0, -1
 
     def add(self, item: PixelItem) -> None:
         """Count an image, or note that it is left out.
@@ -165,9 +188,23 @@ class Survey(Tally):
         if not finite:
             self.not_finite[self._position] = item.name
             return
+        self._keep(values)
         self.exact &= exact
         self.n_pixels += values.size
         self.masses["all"] += counts.astype(np.int64)
-        if "normal_rate" in self.masses and values.size and not item.gt_mask.any():
+        is_normal = not item.gt_mask.any()
+        self.n_normal_pixels += values.size * is_normal
+        if "normal_rate" in self.masses and values.size and is_normal:
             self.masses["normal_rate"] += counts / values.size
         self._add_defects(values, item)
+
+    def _keep(self, values: Array) -> None:
+        if self._kept is None or self.n_pixels + values.size > self._n_kept_at_most:
+            self._kept = None
+        else:
+            self._kept.append(keys_of(values.reshape(-1)))
+
+    @property
+    def keys(self) -> Array | None:
+        """(N,) uint32 keys of all pixels; None where there are too many."""
+        return None if self._kept is None else np.concatenate([np.zeros(0, np.uint32), *self._kept])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from curate import pixel_histograms as streaming
 from curate.metrics import aupimo, aupro, pixel_auroc
 from curate.pixel_exact import exact
-from curate.pixel_histograms import Metric, accumulate, count
+from curate.pixel_histograms import Metric, PixelHistograms, accumulate, count, masses_of, surveyed
 from curate.pixel_items import Channel, PixelItem, paired, region_shares
-from curate.pixel_keys import N_COARSE, Partition, coarse_counts, divided, keys_of, values_of
+from curate.pixel_keys import N_COARSE, KeyCells, Partition, coarse_counts, divided, keys_of, values_of
 from tests.metrics.test_pixel_metrics import Maps, scene
 
 METRICS: list[Metric] = [
@@ -21,6 +21,12 @@ METRICS: list[Metric] = [
     streaming.aupro(0.05), streaming.aupimo(),
 ]  # fmt: skip
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def counted(maps: Maps, masks: Maps, n_cells: int = 1 << 21) -> PixelHistograms:
+    """In cells, as large sets are, although all values could be kept."""
+    survey = surveyed(paired(maps, masks), masses_of(METRICS), n_kept_at_most=0)
+    return count(lambda: paired(maps, masks), METRICS, n_cells_at_most=n_cells, survey=survey)
 
 
 def skewed(kind: str, seed: int) -> Maps:
@@ -50,7 +56,7 @@ KINDS = ["plain", "outlier", "far outlier", "clamped", "8 bit", "narrow", "log",
 @pytest.mark.parametrize("seed", [0, 1])
 def test_streaming_is_within_its_bound_and_that_within_the_tolerance(kind: str, seed: int) -> None:
     maps, masks = skewed(kind, seed), scene(seed)[1]
-    found = count(lambda: paired(maps, masks), METRICS)
+    found = counted(maps, masks)
     for metric in METRICS:
         got = found.measure(metric)
         assert got.value is not None
@@ -63,16 +69,26 @@ def test_streaming_is_within_its_bound_and_that_within_the_tolerance(kind: str, 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(KINDS), st.integers(65_536, 70_000))
 def test_the_bound_holds_where_cells_are_few(seed: int, kind: str, n_cells: int) -> None:
     maps, masks = skewed(kind, seed), scene(seed)[1]
-    found = count(lambda: paired(maps, masks), METRICS, n_cells_at_most=n_cells)
+    found = counted(maps, masks, n_cells)
     for metric in METRICS:
         got = found.measure(metric)
         expected = exact(paired(maps, masks), metric)
         assert abs(got.value - expected) <= got.bound + 1e-12, metric.name  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_small_sets_are_counted_without_loss(kind: str) -> None:
+    maps, masks = skewed(kind, 2), scene(2)[1]
+    found = count(lambda: paired(maps, masks), METRICS)
+    for metric in METRICS:
+        got = found.measure(metric)
+        assert got.bound == 0
+        assert got.value == pytest.approx(exact(paired(maps, masks), metric), abs=1e-12), metric.name
+
+
 def test_few_cells_give_a_bound_that_says_so() -> None:
     maps, masks = skewed("narrow", 3), scene(3)[1]
-    few = count(lambda: paired(maps, masks), METRICS, n_cells_at_most=N_COARSE)
+    few = counted(maps, masks, N_COARSE)
     assert few.measure(METRICS[0]).bound > 1e-3
     assert few.n_passes > 2
 
@@ -80,7 +96,7 @@ def test_few_cells_give_a_bound_that_says_so() -> None:
 def test_one_pass_more_only_where_values_are_tied() -> None:
     for kind, n_passes in (("plain", 2), ("8 bit", 3)):
         maps, masks = skewed(kind, 4), scene(4)[1]
-        found = count(lambda maps=maps, masks=masks: paired(maps, masks), METRICS)
+        found = counted(maps, masks)
         assert found.n_passes == n_passes, kind
 
 
@@ -156,7 +172,8 @@ class Many:
 
 def peak(n: int) -> int:
     tracemalloc.start()
-    count(Many(n), METRICS, n_cells_at_most=1 << 18)
+    survey = surveyed(Many(n)(), masses_of(METRICS), n_kept_at_most=0)
+    count(Many(n), METRICS, n_cells_at_most=1 << 18, survey=survey)
     highest = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return highest
@@ -195,10 +212,21 @@ def test_cells_rise_with_the_values_and_know_their_lowest(pairs: list[tuple[floa
     cells = partition.cells(keys_of(values))
     assert (np.diff(cells) >= 0).all()
     assert (partition.lowest(cells) <= values).all()
-    one = partition.is_one_value(cells)
+    one = partition.single()[cells]
     assert (partition.lowest(cells)[one] == values[one]).all()
     low, high = int(cells[0]), int(cells[-1]) + 1
     assert (partition.coarse_of(low, high)[cells - low] == keys_of(values) >> 16).all()
+
+
+@given(st.lists(FINITE, min_size=1, max_size=20))
+def test_cells_of_keys_are_one_for_each_value(values: list[float]) -> None:
+    keys = keys_of(np.array(values, dtype=np.float32))
+    cells = KeyCells(np.unique(keys))
+    assert (cells.keys[cells.cells(keys)] == keys).all()
+    assert (cells.coarse_of(0, cells.n_cells) == cells.keys >> 16).all()
+    middle = int(keys[0] >> 16)
+    assert (cells.keys[cells.first_of(middle) :] >= middle << 16).all()
+    assert (cells.keys[: cells.first_of(middle)] < middle << 16).all()
 
 
 def test_division_fits_into_what_is_allowed() -> None:
