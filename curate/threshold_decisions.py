@@ -118,9 +118,10 @@ def differences(decision: Mapping[str, Any], choice: Mapping[str, Any], data: Ma
     >>> differences(old, old | {"rule": "youden"}, {"split": "a", "predictions": "c"})
     ['rule: f1_max, now youden', 'the scores changed']
     """
+    told = [key for key in CHOICE if key != "params" or decision["rule"] == choice["rule"]]
     changed = [
         f"{key.replace('_', ' ')}: {_told(decision[key])}, now {_told(choice[key])}"
-        for key in CHOICE
+        for key in told
         if decision[key] != choice[key]
     ]
     held = decision["data"]
@@ -134,8 +135,8 @@ def of_these_scores(decision: Mapping[str, Any], data: Mapping[str, str]) -> boo
 
 def signed(decision: Mapping[str, Any]) -> str:
     """Who decided what and when, as a line for people."""
-    params = ", ".join(f"{key}={_told(value)}" for key, value in decision["params"].items())
-    rule = decision["rule"] + (f" ({params})" if params else "")
+    params = _told(decision["params"])
+    rule = decision["rule"] + (f" ({params})" if params != "none" else "")
     who = decision["by"] if decision["origin"] == PERSON else f"the recipe, run by {decision['by']}"
     at = decision["at"][:16].replace("T", " ")
     return f"{decision['id']}: {rule} for {decision['detector']}, {at} UTC, by {who}"
@@ -143,5 +144,6 @@ def signed(decision: Mapping[str, Any]) -> str:
 
 def _told(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
+        stated = [f"{key}={item}" for key, item in value.items() if item is not None]
+        return ", ".join(stated) or "none"
     return "none" if value is None else str(value)

@@ -12,6 +12,7 @@ from curate.recipe import Recipe
 from curate.score_training import Choice
 from curate.splits import Fractions
 from curate.steps import check, export, ingest, picture, score, sources, split, sync, threshold
+from curate.steps import threshold_picture as cuts
 from curate.steps import verify as verifying
 from curate.steps.record import Context
 from curate.threshold_params import Settings
@@ -61,7 +62,7 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
     asked = Settings(**recipe.threshold_settings)
     cut = clock("threshold", threshold.by_recipe, context, chosen, recipe.threshold_rule, asked)
     clock("page", sync.everything, context)
-    drawn = clock("picture", picture.run, context)
+    drawn = clock("picture", _pictures, context, cut)
     exports = []
     for target in recipe.exports:
         written = clock("export", export.run, context, target.format, target.out)
@@ -79,6 +80,12 @@ def run(context: Context, recipe: Recipe, rehash: bool = False) -> dict[str, Any
         "seconds": clock.seconds,
         "samples_sha256": sha256_file(context.paths.samples),
     }
+
+
+def _pictures(context: Context, cut: dict[str, Any]) -> dict[str, Any]:
+    """The overview, and the scores with the threshold beside threshold.json."""
+    cuts.run(context, cut)
+    return picture.run(context)
 
 
 def _check_sources(recipe: Recipe) -> None:

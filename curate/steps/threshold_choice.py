@@ -1,5 +1,6 @@
 """Chooses the thresholds of every category on its calibration part, and tells what they give on the test."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,13 +12,13 @@ import pandas as pd
 from curate import threshold_advice as advising
 from curate.errors import CurateError
 from curate.intervals import Estimate
+from curate.max_area import highest_level
 from curate.metrics import METRICS
 from curate.registry import lookup
 from curate.steps.pixels import pixel_auroc
 from curate.steps.record import Context
 from curate.steps.threshold_evidence import Parts, Statistic, parts, snapped
 from curate.threshold_evidence import Cut, Evidence
-from curate.thresholds import THRESHOLDS
 
 N_REPLICATES = 500
 COUNTS = ("n_normal", "n_anomalous", "n_false_alarms", "n_missed", "n_to_review")
@@ -38,7 +39,7 @@ def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str
     Raises:
         CurateError: a category has no calibration image that the rule needs; every such category is named.
     """
-    statistic = map_statistic(asked["rule"], asked["params"])
+    statistic = map_statistic(asked["params"])
     by_category: dict[str, Row] = {}
     problems = []
     for category, rows in merged.groupby("category", sort=True):
@@ -55,11 +56,11 @@ def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str
     return by_category, totals(by_category)
 
 
-def map_statistic(rule: str, params: Mapping[str, Any]) -> Statistic | None:
-    """What a rule takes of each map instead of its highest value; None for most rules."""
-    module = lookup(THRESHOLDS, rule, "threshold rule")
-    make = getattr(module, "statistic", None)
-    return make(**params) if make is not None else None
+def map_statistic(params: Mapping[str, Any]) -> Statistic | None:
+    """What a rule takes of each map instead of its highest value; None for all rules but max_area."""
+    if "max_area_px" not in params:
+        return None
+    return functools.partial(highest_level, max_area_px=params["max_area_px"])
 
 
 def _nothing_to_choose_on(context: Context, rule: str, problems: list[str]) -> str:
@@ -96,12 +97,17 @@ def _cut(context: Context, rows: pd.DataFrame, given: Parts, asked: Row) -> Row:
         "facts": {key: _fact(value) for key, value in cut.facts.items()},
         "calibration": figures(given.calibration, cut),
         "test": test,
-        "expected": {
-            each.name: plain(value)
-            for each in fields(point)
-            if isinstance(value := getattr(point, each.name), Estimate)
-        },
+        "expected": expected(point, cut),
     }
+
+
+def expected(point: advising.OperatingPoint, cut: Cut) -> Row:
+    """What to expect of a cut, by name; nothing where there is no finite threshold to expect it of."""
+    ends = (cut.threshold, cut.threshold if cut.review_from is None else cut.review_from)
+    if not any(map(math.isfinite, ends)):
+        return {}
+    named = {each.name: getattr(point, each.name) for each in fields(point)}
+    return {name: plain(value) for name, value in named.items() if isinstance(value, Estimate)}
 
 
 def on_edges(cut: Cut, given: Parts) -> Cut:
