@@ -112,13 +112,19 @@ def evaluate_images(
     replicates = np.concatenate([everything(part) for part in draws(ranked, n_replicates, seed)])
     ends = np.cumsum([len(figures), len(curves["roc"].x)])
     bands = dict(zip(curves, np.split(replicates, ends, axis=1)[1:], strict=True))
+    notes = {
+        "image_f1_max": "An oracle: its threshold was chosen on these very images.",
+        "tpr_at_fpr": _coarse(fpr, int((~labels).sum()), "normal"),
+        "tnr_at_miss_rate": _coarse(miss_rate, int(labels.sum()), "anomalous"),
+        "precision_at_defect_rate": "At the operating point of tpr_at_fpr.",
+    }
     points = {
         "image_f1_max": best_f1(counts),
         "tpr_at_fpr": within_fpr(counts, fpr),
         "tnr_at_miss_rate": within_miss_rate(counts, miss_rate),
     }
     return ImageEvaluation(
-        _estimates(figures, counts, replicates, _Support.of(labels, groups), level),
+        _estimates(figures, counts, replicates, _Support.of(labels, groups), level, notes),
         {name: banded(curve, bands[name], level) for name, curve in curves.items()},
         {name: float(point.threshold) for name, point in points.items()},
     )
@@ -138,6 +144,11 @@ def _figures(fpr: float, miss_rate: float, defect_rate: float | None) -> dict[st
         if defect_rate is None
         else partial(precision_at_defect_rate.of, defect_rate=defect_rate, fpr=fpr),
     }
+
+
+def _coarse(limit: float, n: int, label: str) -> str:
+    """What to know of a rate that so few images cannot resolve."""
+    return f"A limit of {limit:g} allows none of the {n} {label} images." if 0 < limit < 1 / n else ""
 
 
 @dataclass(frozen=True)
@@ -171,13 +182,14 @@ class _Support:
 
 
 def _estimates(
-    figures: dict[str, Figure], counts: Counts, replicates: Array, support: _Support, level: float
+    figures: dict[str, Figure],
+    counts: Counts,
+    replicates: Array,
+    support: _Support,
+    level: float,
+    notes: dict[str, str],
 ) -> dict[str, Estimate]:
     """Each figure with its interval; replicates (B, figures, then bands)."""
-    notes = {
-        "image_f1_max": "An oracle: its threshold was chosen on these very images.",
-        "precision_at_defect_rate": "At the operating point of tpr_at_fpr.",
-    }
     out = {}
     for place, (name, figure) in enumerate(figures.items()):
         value, note = float(figure(counts)), notes.get(name, "")

@@ -149,6 +149,16 @@ def test_few_groups_are_told() -> None:
     assert single.estimates["image_auroc"].low is None
 
 
+def test_a_limit_finer_than_the_images_is_told() -> None:
+    scores, labels, groups = case(n_parts=60, n_views=1)  # 20 anomalous, 40 normal
+    found = evaluated((scores, labels, groups), fpr=0.02, miss_rate=0.05).estimates
+    assert found["tpr_at_fpr"].note.startswith("A limit of 0.02 allows none of the 40 normal images.")
+    assert "allows none" not in found["tnr_at_miss_rate"].note
+    found = evaluated((scores, labels, groups), fpr=0.025, miss_rate=0.01).estimates
+    assert "allows none" not in found["tpr_at_fpr"].note
+    assert "A limit of 0.01 allows none of the 20 anomalous images." in found["tnr_at_miss_rate"].note
+
+
 def test_what_is_not_stated_or_undefined_is_told() -> None:
     scores, labels, groups = case()
     found = evaluated((scores, labels, groups)).estimates["precision_at_defect_rate"]

@@ -70,6 +70,14 @@ def test_no_score_has_no_figure() -> None:
         assert np.isnan(point.tpr).all() and point.tpr.shape == (3,)
 
 
+def test_a_score_of_no_weight_is_no_operating_point() -> None:
+    scores, labels = np.array([3.0, 2.0, 1.5, 1.0]), np.array([False, False, False, True])
+    point = within_fpr(Counts.of_scores(scores, labels, np.array([0, 1, 1, 1])), 0.5)
+    assert (point.threshold, point.false_positives, point.precision()) == (2, 1, 0)
+    none = within_fpr(Counts.of_scores(scores, labels, np.array([0, 1, 1, 1])), 0.4)
+    assert none.threshold == np.inf and none.fpr == 0 and np.isnan(none.precision())
+
+
 def test_a_given_threshold_counts_what_reaches_it() -> None:
     counts = Counts.of_scores(SCORES, LABELS)
     for threshold in (-np.inf, 1.5, 2.0, 3.0, 3.5, np.inf):
