@@ -10,7 +10,7 @@ from curate.ranking import Counts
 from curate.threshold_evidence import Evidence
 
 PLURALS = {"image": "images", "region": "regions", "pixel": "pixels"}
-SHORTEST = {"normal": "Add normal images to the calibration part.", "anomalous": "Add anomalous ones."}
+WHAT_TO_DO = {"normal": "Add normal images to the calibration part.", "anomalous": "Add anomalous ones."}
 
 
 def need_normals(evidence: Evidence, rule: str) -> Evidence:
@@ -36,9 +36,20 @@ def _some(found: Evidence, evidence: Evidence, rule: str, label: str) -> Evidenc
         what = PLURALS[evidence.level]
         raise ValueError(
             f'The rule "{rule}" needs {label} {what}; found none among {len(evidence.scores)}. '
-            f"{SHORTEST[label]}"
+            f"{WHAT_TO_DO[label]}"
         )
     return found
+
+
+def once_each(items: Evidence, rule: str) -> Evidence:
+    """The items, refused where they carry weights: some rules count ranks.
+
+    Raises:
+        ValueError: a weight is not 1.
+    """
+    if not (items.weights == 1).all():
+        raise ValueError(f'The rule "{rule}" counts each item once; found weights other than 1.')
+    return items
 
 
 def between_0_and_1(name: str, value: float) -> Fraction:

@@ -53,8 +53,8 @@ def choose(
     if len(excesses) < FEWEST or excesses[0] == excesses[-1]:
         reason = (
             f"Fitting a tail of {tail:g} needs at least {math.ceil(FEWEST / exact):,} normal {what} in "
-            f"calibration, {FEWEST} of them above the others; there are {n:,}, and {len(excesses)} with a score "
-            f"above {start:.6g}."
+            f"calibration, {FEWEST} of them above the others; there are {n:,}, and {len(excesses)} with a "
+            f"score above {start:.6g}."
         )
         return Cut(float("inf"), None, False, "", reason, facts={"n_normal": n, "n_excesses": len(excesses)})
     return _fitted(normals, start, excesses, alpha, n_check, np.random.default_rng(seed))
@@ -111,8 +111,8 @@ def _warnings(normals: Evidence, threshold: float, highest: float, alpha: float)
         share = (threshold - highest) / reach if reach > 0 else math.inf
         lines.append(
             f"The threshold is extrapolated: it lies {threshold - highest:.3g} above the highest of {n:,} "
-            f"normal scores, {share:.2g} times the way from their median to it. A rate of {alpha:g} is one in "
-            f"{1 / alpha:,.0f}."
+            f"normal scores, {share:.2g} times the way from their median to it. A rate of {alpha:g} is one "
+            f"in {1 / alpha:,.0f}."
         )
     n_groups = int(group_codes(normals).max()) + 1
     if n_groups < n:

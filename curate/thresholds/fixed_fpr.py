@@ -40,7 +40,7 @@ def choose(
         return _certified(normals, alpha, confidence)
     total = float(normals.weights.sum())
     allowed = math.floor(rate * round(total)) if total == round(total) else alpha * total
-    threshold = lowest_cut(normals, normals.weights, allowed)
+    threshold = lowest_cut(normals, normals.weights, allowed, evidence)
     n_alarms = float(normals.weights[normals.scores >= threshold].sum())
     facts: dict[str, Fact] = {"n_normal": total, "n_false_alarms": n_alarms, "rate": n_alarms / total}
     what = PLURALS[evidence.level]
