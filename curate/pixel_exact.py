@@ -31,15 +31,15 @@ def exact(items: Iterable[PixelItem], metric: Metric) -> float:
     for (mass, total), needed in zip(totals.items(), metric.needs, strict=True):
         if not total:
             raise ValueError(f"{metric.name} needs {needed}s; found no {needed} ({mass}).")
-    negative, positive = (_joined(parts) for parts in sides.values())
-    values = np.unique(np.concatenate([negative[0], positive[0]]))[::-1]
-    at = [len(values) - 1 - np.searchsorted(values[::-1], side[0]) for side in (negative, positive)]
-    n, p = (
-        np.bincount(where, weights=side[1], minlength=len(values))
-        for where, side in zip(at, (negative, positive), strict=True)
-    )
+    (low, low_weights), (high, high_weights) = (_joined(parts) for parts in sides.values())
+    values = np.concatenate([low, high])
+    order = np.argsort(values)[::-1]
+    ranked = values[order]
+    first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    n = np.add.reduceat(np.append(low_weights, np.zeros(len(high)))[order], first)
+    p = np.add.reduceat(np.append(np.zeros(len(low)), high_weights)[order], first)
     zero, (n_total, p_total) = np.asarray(0.0), (np.asarray(total) for total in totals.values())
-    slab = Slab(n, p, np.zeros(len(values), dtype=np.bool_), zero, zero, n_total, p_total)
+    slab = Slab(n, p, np.zeros(len(first), dtype=np.bool_), zero, zero, n_total, p_total)
     return float(metric.measure(slab)[0])
 
 
