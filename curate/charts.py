@@ -158,13 +158,13 @@ def dots(rows: Sequence[Dot], title: str, x_label: str, whole: bool = True) -> s
     ends = [end for row in rows for end in (row.value, row.low) if end is not None]
     x_range = (0.0 if whole or not ends else min(0.9, max(0, math.floor(min(ends) * 10) / 10)), 1.0)
     longest = max((len(row.name) for row in rows), default=0)
-    left = min(250, max(70, 6.6 * longest + 14))
+    left = min(220, max(70, 7.2 * longest + 16))
     behind = 130 if any(row.note for row in rows) else 66
     frame = Frame(x_range, (0, 1), left, 8, DOTS_WIDE - left - behind, 26 * max(1, len(rows)))
     parts = [ticks_x(frame, x_label)]
     for index, row in enumerate(rows):
         y = frame.top + 26 * index + 13
-        parts.append(text_at(left - 10, y + 4, shortened(row.name, 36), anchor="end"))
+        parts.append(text_at(left - 10, y + 4, shortened(row.name, 28), anchor="end"))
         if row.low is not None and row.high is not None:
             a, b = frame.x(row.low), frame.x(row.high)
             parts.append(

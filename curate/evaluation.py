@@ -78,6 +78,19 @@ def plain(value: Any) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
+def finite(content: Any) -> Any:
+    """JSON content in which numbers that are not finite are None.
+
+    >>> finite({"a": [1.0, float("inf")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def numbers(values: Array | Sequence[float]) -> list[float | None]:
     """Numbers for JSON, in order."""
     return [plain(value) for value in values]

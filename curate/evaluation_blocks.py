@@ -6,9 +6,10 @@ from typing import Any
 from curate.chart_parts import fraction
 from curate.charts import NORMAL, PALETTE, Dot, Line, Mark, dots, lines
 from curate.check_report import shown
-from curate.evaluation_words import MEASURES, counted, interval, title_of
+from curate.evaluation_words import FIGURES, MEASURES, counted, interval, title_of
 
 Part = Mapping[str, Any]
+PRO_LIMIT = 0.3  # false-positive rate that the curve of AUPRO 0.3 goes to
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
@@ -35,19 +36,31 @@ def figure(chart: str, caption: str = "", wide: bool = False) -> str:
 
 def figures(part: Part, options: Part) -> str:
     """Every figure with its interval as a table, and notes on them below it."""
-    rows, notes = [], []
-    for level, what in (("image", ""), ("object", " of parts"), ("pixel", "")):
-        for metric, estimate in (part[level] or {}).items():
-            title, meaning = title_of(metric, options)
-            if estimate["note"] and estimate["note"] not in notes:
-                notes.append(estimate["note"])
-            mark = f"<sup>{notes.index(estimate['note']) + 1}</sup>" if estimate["note"] else ""
-            about = f'<br><span class="about">{shown(meaning)}</span>' if meaning else ""
-            rows.append([f"{shown(title)}{what}{mark}{about}", *numbers_of(estimate)])
+    out = _figures({**(part["image"] or {}), **(part["pixel"] or {})}, options)
+    if part["object"]:
+        told = "The figures of images where each part counts once, by its highest score"
+        content = _figures(part["object"], options)
+        out += f'<details class="small"><summary>{told}</summary>{content}</details>'
+    return out
+
+
+def _figures(estimates: Mapping[str, Part], options: Part) -> str:
+    rows: list[list[str]] = []
+    notes: list[str] = []
+    known = [name for name in FIGURES if name in estimates]
+    for metric in [*known, *(name for name in estimates if name not in FIGURES)]:
+        estimate = estimates[metric]
+        if metric == "precision_at_defect_rate" and options["defect_rate"] is None:
+            continue
+        if estimate["note"] and estimate["note"] not in notes:
+            notes.append(estimate["note"])
+        title, meaning = title_of(metric, options)
+        mark = f"<sup>{notes.index(estimate['note']) + 1}</sup>" if estimate["note"] else ""
+        about = f'<br><span class="about">{shown(meaning)}</span>' if meaning else ""
+        rows.append([f"{shown(title)}{mark}{about}", *numbers_of(estimate)])
     below = "".join(f"<li>{shown(note)}</li>" for note in notes)
-    return table(("figure", "n:value", "n:interval", "n:groups"), rows) + (
-        f'<ol class="hint">{below}</ol>' if below else ""
-    )
+    content = table(("figure", "n:value", "n:interval", "n:parts"), rows)
+    return content + (f'<ol class="hint">{below}</ol>' if below else "")
 
 
 def numbers_of(estimate: Part) -> list[str]:
@@ -71,9 +84,26 @@ def curves(part: Part, where: str) -> Iterator[str]:
     for key, title, x_label, y_label, extra in plans:
         if known.get(key) and known[key]["x"]:
             drawn = curve_line(known[key])
-            limit = max(drawn.x) if key == "pixel_pro" else 1.0
-            chart = lines([*extra, drawn], f"{title}, {where}", x_label, y_label, (0, limit or 1.0))
+            limit = PRO_LIMIT if key == "pixel_pro" else 1.0
+            chart = lines([*extra, upto(drawn, limit)], f"{title}, {where}", x_label, y_label, (0, limit))
             yield figure(f"<h4>{title}</h4>{chart}")
+
+
+def upto(line: Line, limit: float) -> Line:
+    """The part of a line at or left of a limit, with a point there."""
+    inside = sum(x <= limit for x in line.x)
+    if inside in (0, len(line.x)):
+        return line
+    share = (limit - line.x[inside - 1]) / (line.x[inside] - line.x[inside - 1])
+
+    def cut(values: Sequence[float] | None) -> list[float] | None:
+        if values is None:
+            return None
+        before, after = values[inside - 1], values[inside]
+        return [*values[:inside], before + share * (after - before)]
+
+    low, high = cut(line.low), cut(line.high)
+    return Line(line.name, cut(line.x) or [], cut(line.y) or [], low, high, line.colour, line.dashed)
 
 
 def curve_line(curve: Part, name: str = "", colour: str = NORMAL) -> Line:
@@ -120,20 +150,44 @@ def defect_types(part: Part, where: str) -> str:
 
 
 def region_sizes(part: Part, where: str) -> str:
-    """Recall of regions by two meanings of found, and by size."""
+    """Recall of regions by two meanings of found, of all and by size, and the smallest size found."""
     regions = part["regions"]
     if regions is None:
         return '<p class="none">No region with a known outline, or no threshold for the maps.</p>'
-    out = [
+    colours, sizes = {"found_any": PALETTE[0], "found_overlap": PALETTE[2]}, regions["sizes"]
+    rows = []
+    for key, colour in colours.items():
+        name = f"all, {MEASURES[key].format(**regions)}"
+        rows.append(_dot(name, regions[key], colour))
+    for size in sizes["bins"]:
+        if size["n"] and size["found_any"] is not None:
+            rows.append(_dot(f"{size['bin']} ({size['n']:,})", size["found_any"], colours["found_any"]))
+            rows.append(_dot("", size["found_overlap"], colours["found_overlap"]))
+    chart = dots(rows, f"Regions found by equivalent diameter, {where}", "share of the regions found")
+    words = [_smallest(sizes["smallest"][key], MEASURES[key].format(**regions), sizes) for key in colours]
+    threshold = part["threshold"]
+    return (
         f'<p class="hint">{counted(regions["n"], "region")}; map values count as found from '
-        f"{part['threshold']['map_value']:.6g} on ({shown(part['threshold']['map_value_from'])}).</p>"
-    ]
-    whole = []
-    for key, colour in (("found_any", PALETTE[0]), ("found_overlap", PALETTE[2])):
-        estimate, name = regions[key], MEASURES[key].format(**regions)
-        whole.append(Dot(name, estimate["value"], estimate["low"], estimate["high"], colour=colour))
-    out.append(figure(dots(whole, f"Regions found, {where}", "share of the regions found")))
-    return "".join(out)
+        f"{threshold['map_value']:.6g} on, {shown(threshold['map_value_from'])}. Below all, by equivalent "
+        f"diameter (number of regions): {shown(sizes['rule']['about'])}.</p>{figure(chart)}"
+        f'<ul class="hint">{"".join(f"<li>{line}</li>" for line in words if line)}</ul>'
+    )
+
+
+def _dot(name: str, estimate: Part, colour: str) -> Dot:
+    return Dot(name, estimate["value"], estimate["low"], estimate["high"], colour=colour)
+
+
+def _smallest(found: Part | None, measure: str, sizes: Part) -> str:
+    """A sentence about the smallest diameter found with some probability."""
+    if found is None:
+        return ""
+    chance, unit, note = f"probability {found['probability']:g}", sizes["unit"], shown(found["note"])
+    if found["value"] is None:
+        return f"Found by {measure}, smallest diameter with {chance}: not known. {note}"
+    low, high = ("open" if found[end] is None else f"{found[end]:.3g}" for end in ("low", "high"))
+    told = f"Found by {measure} with {chance} from {found['value']:.3g} {unit} on (interval {low} to {high})."
+    return f"{told} {note}"
 
 
 def cost(part: Part, where: str) -> str:

@@ -10,7 +10,7 @@ from curate.decision_figures import at_threshold as figures_at
 from curate.evaluation import Options, numbers, plain, told
 from curate.images import Array
 from curate.intervals import Estimate, grouped_proportion
-from curate.operating_point import report
+from curate.threshold_advice import report
 from curate.threshold_evidence import Cut, Evidence
 
 N_STEPS = 120  # thresholds that a page can show
@@ -56,7 +56,7 @@ def at_threshold(
     Args:
         scores: (N,) higher is more suspicious.
         anomalous: (N,) bool.
-        groups: (N,) whom each image belongs to; see curate.operating_point.report for what follows from it.
+        groups: (N,) whom each image belongs to; see curate.threshold_advice.report for what follows from it.
     """
     if cut.value is None:
         return None

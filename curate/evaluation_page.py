@@ -123,7 +123,7 @@ def _summary(evaluation: Part) -> Iterator[str]:
         if any(row.value is not None for row in rows):
             yield figure(f"<h4>{title}</h4>{dots(rows, title, title, whole=False)}")
     yield "</div>"
-    known = list(caveats(evaluation))
+    known = caveats(evaluation)
     if known:
         lines = "".join(f"<li>{shown(line)}</li>" for line in known)
         yield f'<div class="caveats"><b>Before relying on these figures</b><ul>{lines}</ul></div>'

@@ -176,9 +176,8 @@ def _reductions(part: Part, where: str) -> Iterator[str]:
     ]
     yield "<h3>From map to image score</h3>"
     chart = dots(rows, f"Image AUROC of each reduction, {where}", "image AUROC", whole=False)
-    yield figure(
-        chart, "Choose a reduction on calibration images; the best of these flatters itself.", wide=True
-    )
+    told = "Choose a reduction on calibration images; the best of these flatters itself."
+    yield f'<div class="half">{figure(chart, told)}</div>'
 
 
 def _slices(part: Part) -> Iterator[str]:

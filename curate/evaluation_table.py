@@ -15,6 +15,11 @@ DECIDED = (
     "false_alarm_rate", "miss_rate", "review_rate", "false_alarms_per_1000", "escapes_per_million",
     "precision", "f1", "precision_at_defect_rate",
 )  # fmt: skip
+AT_THRESHOLD = {  # told apart from figures of the ranking
+    "precision": "precision_at_threshold",
+    "f1": "f1_at_threshold",
+    "precision_at_defect_rate": "precision_at_threshold_and_defect_rate",
+}
 ALL = "(all)"  # stands in the column category for the mean over categories
 Part = Mapping[str, Any]
 
@@ -75,7 +80,7 @@ def _levels(part: Part, place: tuple[str, str]) -> Iterator[dict[str, Any]]:
 def _decided(found: Part | None, place: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for metric in DECIDED:
         if found is not None and found[metric] is not None:
-            yield _row(place, metric, found[metric])
+            yield _row(place, AT_THRESHOLD.get(metric, metric), found[metric])
 
 
 def _regions(regions: Part | None, place: tuple[str, str]) -> Iterator[dict[str, Any]]:
@@ -83,10 +88,15 @@ def _regions(regions: Part | None, place: tuple[str, str]) -> Iterator[dict[str,
         return
     for metric in ("found_any", "found_overlap"):
         yield _row((*place, "", "", "region"), f"region_recall_{metric}", regions[metric])
-    for size in regions["sizes"]:
-        for metric in ("found_any", "found_overlap"):
-            at = (*place, "region_size", size["bin"], "region")
-            yield _row(at, f"region_recall_{metric}", size[metric])
+    for metric in ("found_any", "found_overlap"):
+        for size in regions["sizes"]["bins"]:
+            if size[metric] is not None:
+                at = (*place, "region_size", size["bin"], "region")
+                yield _row(at, f"region_recall_{metric}", size[metric])
+        smallest = regions["sizes"]["smallest"][metric]
+        if smallest is not None:
+            unit = regions["sizes"]["unit"]
+            yield _row((*place, "", "", "region"), f"smallest_{metric}_diameter_{unit}", smallest)
 
 
 def _row(place: tuple[str, ...], metric: str, estimate: Part) -> dict[str, Any]:

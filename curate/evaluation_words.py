@@ -96,51 +96,66 @@ def title_of(metric: str, options: Part) -> tuple[str, str]:
     return title.format(**options), meaning
 
 
-def caveats(evaluation: Part) -> Iterator[str]:
-    """What a reader has to know before relying on the figures, one sentence each."""
+def caveats(evaluation: Part) -> list[str]:
+    """What a reader has to know before relying on the figures: one sentence each, with where it holds."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for detector, category, text in _caveats(evaluation):
+        places.setdefault((detector, text), []).append(category)
+    out = []
+    for (detector, text), categories in places.items():
+        where = ", ".join(name for name in categories if name)
+        both = f"{detector} ({where})" if detector and where else detector or where
+        out.append(f"{both}: {text}")
+    return out
+
+
+def _caveats(evaluation: Part) -> Iterator[tuple[str, str, str]]:
+    """Detector, category and text; either of the first two may be empty."""
     for category, images in evaluation["images"].items():
         if images["n_unknown"]:
-            told = "images have no label and do" if images["n_unknown"] > 1 else "image has no label and does"
-            yield f"{category}: {images['n_unknown']:,} test {told} not count."
+            n = counted(images["n_unknown"], "test image")
+            yield "", category, f"{n} without a label, which do not count."
         for label in ("normal", "anomalous"):
             if not images[f"n_{label}"]:
-                yield f"{category}: no test image is {label}, so figures that need both labels are absent."
+                text = f"no test image is {label}, so figures that need both labels are absent."
+                yield "", category, text
     for detector in evaluation["detectors"]:
         for category, part in detector["categories"].items():
-            yield from _about_part(f"{category}, {detector['detector']}", part)
+            for text in _about_part(part):
+                yield detector["detector"], category, text
         for warning in detector["about"]["warnings"] or ():
-            yield f"{detector['detector']}: {warning}"
+            yield detector["detector"], "", warning
 
 
-def _about_part(where: str, part: Part) -> Iterator[str]:
+def _about_part(part: Part) -> Iterator[str]:
     truth = part["truth"]
     if truth["weak"]:
         yield (
-            f"{where}: {counted(truth['weak'], 'mask is', 'masks are')} weak, drawn with room to spare, so "
+            f"{counted(truth['weak'], 'mask is', 'masks are')} weak, drawn with room to spare, so "
             "pixel figures cannot be compared with those on tight masks."
         )
     if truth["boxes"]:
         yield (
-            f"{where}: {counted(truth['boxes'], 'image has', 'images have')} boxes only; their whole area "
+            f"{counted(truth['boxes'], 'image has', 'images have')} boxes only; their whole area "
             "counts as defect in pixel figures."
         )
     if truth["none"]:
         names = _named(part["without_truth"], "anomalous image")
-        yield f"{where}: {names} without pixel truth; they count in image figures only."
+        yield f"{names} without pixel truth; they count in image figures only."
     if part["without_map"]:
         names = _named(part["without_map"], "image")
-        yield f"{where}: {names} without an anomaly map; they count in image figures only."
+        yield f"{names} without an anomaly map; they count in image figures only."
     if part["not_finite"]:
         names = _named(part["not_finite"], "map")
-        yield f"{where}: {names} with NaN or infinite values; pixel figures leave them out."
+        yield f"{names} with NaN or infinite values; pixel figures leave them out."
     if part["scores_not_finite"]:
         names = _named(part["scores_not_finite"], "image")
-        yield f"{where}: {names} with a score that is NaN or infinite; everything leaves them out."
+        yield f"{names} with a score that is NaN or infinite; everything leaves them out."
     for warning in part["threshold"]["warnings"]:
-        yield f"{where}: the rule {part['threshold']['rule']} says: {warning}"
+        yield f"the rule {part['threshold']['rule']} says: {warning}"
     if part["threshold"]["source"] == "calibration":
         rule = part["threshold"]["rule"]
-        yield f"{where}: no threshold was decided; the rule {rule} on the calibration part stands in."
+        yield f"no threshold was decided; the rule {rule} on the calibration part stands in."
 
 
 def _named(names: Sequence[str], what: str, most: int = 3) -> str:
