@@ -275,3 +275,12 @@ def test_rates_are_fractions(alpha: float) -> None:
     for rule in (conformal, fixed_fpr, evt):
         with pytest.raises(ValueError, match="Expected alpha in"):
             rule.choose(normals(range(300)), alpha=alpha)
+
+
+def test_rates_of_groups_are_those_of_their_worst_item() -> None:
+    scores, groups = np.arange(120.0), np.arange(120) // 2
+    missed = fixed_miss_rate.choose(anomalies(scores, groups), beta=0.05, certify=True)
+    assert (missed.threshold, missed.facts["n_groups"]) == (0, 60)  # 60 groups allow none to lose any
+    stopped = fixed_fpr.choose(normals(scores, groups), alpha=0.05, certify=True)
+    assert 119 < stopped.threshold < 119.001
+    assert conformal_risk.choose(anomalies(scores, groups), beta=0.05, per="group").threshold == 4
