@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.metrics import roc_curve
 
+from curate.image_curves import precision_at, tpr_at
 from curate.image_evaluation import ImageEvaluation, evaluate_images
 from curate.metrics import auroc, average_precision, f1_max, precision_at_defect_rate, tpr_at_fpr
+from curate.ranking import Counts
 
 NAMES = [
     "image_auroc",
@@ -103,6 +106,22 @@ def test_curves_hold_their_area_and_lie_in_their_bands() -> None:
         assert curve.low.min() >= 0 and curve.high.max() <= 1
         assert 0.01 < np.median(curve.high - curve.low) < 0.2
     assert (roc.x[0], roc.y[0], roc.x[-1], roc.y[-1]) == (0, 0, 1, 1)
+
+
+def test_replicates_of_the_curves_are_those_of_repeated_images() -> None:
+    scores, labels, _ = case(n_parts=30)
+    times = np.random.default_rng(0).integers(0, 4, (5, len(scores)))
+    drawn = Counts.of_scores(scores, labels, times)
+    rates = np.linspace(0, 1, 11)
+    for n, (precisions, tprs) in enumerate(
+        zip(precision_at(drawn, rates), tpr_at(drawn, rates), strict=True)
+    ):
+        values, truth = np.repeat(scores, times[n]), np.repeat(labels, times[n])
+        found = values[truth]
+        cuts = [max(cut for cut in found if (found >= cut).mean() >= rate - 1e-12) for rate in rates]
+        assert precisions == pytest.approx([truth[values >= cut].mean() for cut in cuts])
+        fpr, tpr, _ = roc_curve(truth, values, drop_intermediate=False)
+        assert tprs == pytest.approx(np.interp(rates, fpr, tpr))
 
 
 def test_a_band_is_the_interval_at_one_rate() -> None:
