@@ -41,9 +41,9 @@ def bins_by(rule: str | Sequence[float], diameters: Array) -> Bins:
 
     Args:
         rule: "octaves": each bin ends at twice its begin, at powers of 2, so that bins of several datasets
-            and detectors are the same; "quantiles" or "quantiles:N": the narrowest bins from the smallest region
-            on that hold N regions each at least (20 unless told); or ascending edges, as numbers or as text
-            "2,5,10".
+            and detectors are the same; "quantiles" or "quantiles:N": the narrowest bins from the smallest
+            region on that hold N regions each at least (20 unless told); or ascending edges, as numbers or
+            as text "2,5,10".
         diameters: (R,) above 0.
 
     Raises:

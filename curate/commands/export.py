@@ -23,12 +23,15 @@ def run(
         Path | None, typer.Option("--out", help="Target folder (default: in the workspace).")
     ] = None,
     format_name: Annotated[str, typer.Option("--format", help="Layout to write.")] = "mvtec_ad",
+    subset: Annotated[
+        str | None, typer.Option("--subset", help="Only the images of this subset (see curate subset).")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Write the dataset with masks, verdicts and checksums."""
-    arguments = {"name": name, "out": out, "format": format_name, "overwrite": overwrite}
+    arguments = {"name": name, "out": out, "format": format_name, "overwrite": overwrite, "subset": subset}
     with command("export", home, as_json, arguments) as job:
         from curate.steps import export, sync
         from curate.steps.record import digest
@@ -36,7 +39,7 @@ def run(
         context = job.alone(job.workspace.existing(name))
         sync.everything(context)  # verdicts that only the database holds come to the workspace
         target = out.expanduser().absolute() if out else None
-        result = export.run(context, format_name, target, overwrite, replace_own=target is None)
+        result = export.run(context, format_name, target, overwrite, target is None, subset)
         job.record.add_input("samples", digest(context.paths.samples))
         job.result({"dataset": name, **result}, lines)
 

@@ -14,6 +14,7 @@ from curate.files import fingerprint, read_json, write_json
 from curate.progress import bar
 from curate.registry import lookup
 from curate.steps import stated
+from curate.steps import subset as subsets
 from curate.steps.joined import masks_digest, with_split
 from curate.steps.record import Context, digest, done_before, finish, recorded
 
@@ -24,12 +25,14 @@ def run(
     out: Path | None = None,
     overwrite: bool = False,
     replace_own: bool = True,
+    subset: str | None = None,
 ) -> dict[str, Any]:
     """Export the dataset; a finished export of the same content is left as it is.
 
     Args:
         out: target folder; default: exports/<format> of the dataset.
         overwrite: write anew, and replace an earlier export.
+        subset: only the images of this subset; the default `out` is then exports/<format>-<subset>.
         replace_own: replace this dataset's own untouched earlier export at `out` without being asked.
 
     Returns:
@@ -38,14 +41,19 @@ def run(
 
     Raises:
         AlreadyExists: `out` holds something else, or files changed by hand, and `overwrite` is not given.
-        CurateError: a source file changed since it was ingested, or `out` lies inside of a source.
+        Missing: there is no such subset.
+        CurateError: the subset is stale, a source file changed since it was ingested, or `out` lies
+            inside of a source.
     """
     paths = context.paths
     exporter = lookup(EXPORTERS, format_name, "export format")
-    target = (out or paths.exports / format_name).absolute()
-    samples, n_verdicts = _with_verdicts(context)
+    place = format_name if subset is None else f"{format_name}-{subset}"
+    target = (out or paths.exports / place).absolute()
+    samples, n_verdicts = _with_verdicts(context, subset)
     key = f"export-{fingerprint(str(target))}"
     recipe = stated.settings(context)
+    if subset is not None:
+        recipe["subset"] = {"name": subset, **read_json(subsets.content_of(paths, subset))["settings"]}
     inputs = {
         "format": format_name,
         "out": str(target),
@@ -157,7 +165,9 @@ def _made_here(context: Context, key: str, manifest: Path) -> bool:
     return list(outputs.values()) == [digest(manifest)] and manifest.exists()
 
 
-def _with_verdicts(context: Context) -> tuple[pd.DataFrame, int]:
+def _with_verdicts(context: Context, subset: str | None) -> tuple[pd.DataFrame, int]:
     """Sample table with assigned split, a person's verdict in place of the delivered label; how many."""
     samples = with_split(context)
+    if subset is not None:
+        samples = samples[samples["sample_id"].isin(subsets.members(context, subset)["sample_id"])]
     return samples, int(samples["verdict"].notna().sum())

@@ -5,12 +5,14 @@ now. Those stored before stay with the images that did not change, until they ar
 was replaced, dataset.save_samples empties them.
 """
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 
 from curate import __version__, tables
 from curate.errors import CurateError
 from curate.files import fingerprint, read_json, write_bytes, write_json
 from curate.progress import bar
+from curate.steps import subset
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
 from curate.steps.threshold_record import history_of, settle
@@ -22,11 +24,12 @@ __all__ = ["digest", "everything"]
 Part = tuple[str, Callable[[], None]]
 OUTDATED = "outdated"
 NOTE = "stored.json"
+LOWEST = -sys.float_info.max  # where a review band has no lower end; the App's JSON has no infinite numbers
 STORED = "stored.parquet"  # the sample table as the database has it, to write only what differs
 
 
 def everything(context: Context) -> None:
-    """Store what changed since the last time: samples, split, findings, predictions, threshold.
+    """Store what changed since the last time: samples, split, findings, predictions, threshold, subsets.
 
     Each part leaves a mark in the dataset once it is stored: a killed run is completed by the next one,
     and a database that was lost is filled again. Verdicts in the dataset stay.
@@ -64,15 +67,19 @@ def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
 
 
 def _clear_vanished(context: Context, parts: Collection[str]) -> None:
-    """Empty the fields of detectors, of a threshold and of the checks whose files or records are gone."""
+    """Empty what was stored of detectors, a threshold, checks and subsets whose files or records are gone."""
     from curate.store import heatmaps, marks
     from curate.store.fields import OUTCOME, detector_fields, suspicion_field
     from curate.store.quality import clear_quality
+    from curate.store.subsets import remove_subset
 
     for part in parts:
         kind, _, name = part.partition(" ")
         if kind == "quality":
             clear_quality(context.paths.name)
+            marks.remove(context.paths.name, part)
+        if kind == "subset":
+            remove_subset(context.paths.name, name)
             marks.remove(context.paths.name, part)
         if kind in ("detector", "threshold"):
             fields = [*detector_fields(name), suspicion_field(name)] if name else ["predicted", OUTCOME]
@@ -116,6 +123,9 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
     made = sorted(path.name for path in paths.decisions.glob("*.json"))
     if made:  # each is never altered, and its name holds the checksum of its content
         parts["decisions"] = (fingerprint(made), lambda: _decisions(context))
+    for name in subset.names(paths):
+        if (marked := _subset_checksum(context, name)) is not None:
+            parts[f"subset {name}"] = (marked, _storing_subset(context, name))
     everything = [__version__, *((name, part[0]) for name, part in parts.items())]
     parts["appearance"] = (fingerprint(everything), lambda: _appearance(context))
     return parts
@@ -161,6 +171,29 @@ def _fits_its_scores(context: Context, parts: Collection[str]) -> bool:
     name = str(made_of.get("detector"))
     predictions = context.paths.detector(name) / "predictions.parquet"
     return f"detector {name}" in parts and bool(made_of.get("predictions") == digest(predictions))
+
+
+def _subset_checksum(context: Context, name: str) -> str | None:
+    """What a subset's tag and view are made of; None where its images or the split changed since."""
+    paths, about = context.paths, subset.content_of(context.paths, name)
+    made_of = recorded(paths, f"subset-{name}")["inputs"]
+    current = (made_of.get("images"), made_of.get("split")) == (digest(paths.samples), digest(paths.split))
+    if not current or not as_made(paths, f"subset-{name}", about):
+        return None
+    return fingerprint([digest(paths.samples), digest(about)])
+
+
+def _storing_subset(context: Context, name: str) -> Callable[[], None]:
+    def store() -> None:
+        from curate.store.subsets import save_subset
+
+        rows = tables.to_rows(tables.read(subset.table_of(context.paths, name)))
+        settings = read_json(subset.content_of(context.paths, name))["settings"]
+        about = f"{settings['measure']} <= {settings['at_most']:g}, with matched normal images"
+        shown = [row["sample_id"] for row in rows if row["role"] != "train"]
+        save_subset(context.paths.name, name, shown, about)
+
+    return store
 
 
 def _split(context: Context) -> None:
@@ -232,11 +265,14 @@ def _threshold(context: Context) -> None:
     from curate.store.heatmaps import save_threshold
 
     chosen = read_json(context.paths.threshold)
-    cuts = [
-        {name: row[key] for name, row in chosen["by_category"].items() if row.get(key) is not None}
-        for key in ("threshold", "review_from")
-    ]
-    save_threshold(context.paths.name, chosen["detector"], *cuts)
+    rows = chosen["by_category"]
+    values = {name: row["threshold"] for name, row in rows.items() if row["threshold"] is not None}
+    bands = {
+        name: LOWEST if row["band"] == "open" else row["review_from"]
+        for name, row in rows.items()
+        if row.get("band", "none") != "none"
+    }
+    save_threshold(context.paths.name, chosen["detector"], values, bands)
 
 
 def _decisions(context: Context) -> None:
