@@ -34,9 +34,10 @@ def chosen(content: Row) -> str:
             f"{number(test.get('image_auroc')):>11}{number(test.get('pixel_auroc')):>12}"
             f"{number(test['f1']):>7}{alarms:>13}{missed:>9}"
         )
-        if row["review_from"] is not None:
+        if row["band"] != "none":
             seen = f"{_count(test['n_to_review'])} of the test {ITEMS[content['level']]}"
-            out.append(f"{'':<16}{shown(row['review_from']):>10}  and up: a person looks, here at {seen}")
+            where = f"{shown(row['review_from'])}  and up" if row["band"] == "finite" else "all below"
+            out.append(f"{'':<16}{where:>18}: a person looks, here at {seen}")
     return "\n".join([*out, *_expected(content), *_remarks(content["by_category"]), *_notes(content)])
 
 
@@ -141,7 +142,7 @@ def _rule(rule: Row, with_rate: bool) -> str:
     misses = found.get("escapes_per_million" if with_rate else "misses")
     alarms, seen = found.get("false_alarms_per_1000"), found.get("reviewed")
     where = shown(rule["threshold"])
-    reviewed = "-" if rule["review_from"] is None else f"{seen['value']:.3f}" if seen else "-"
+    reviewed = f"{seen['value']:.3f}" if seen and rule["band"] != "none" else "-"
     return (
         f"{mark} {rule['rule']:<16}{where:>9}  {ends(rule['interval']):<18}"
         f"{with_ends(alarms) if alarms else '-':<20}"

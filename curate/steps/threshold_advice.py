@@ -9,7 +9,7 @@ from curate import threshold_advice as advising
 from curate.errors import CurateError
 from curate.steps.joined import with_scores
 from curate.steps.record import Context
-from curate.steps.threshold_choice import expected, map_statistic, number, on_edges, plain, warnings_of
+from curate.steps.threshold_choice import band, expected, map_statistic, number, on_edges, plain, warnings_of
 from curate.steps.threshold_evidence import Parts, parts
 from curate.threshold_advice import Advice
 from curate.threshold_evidence import Evidence
@@ -29,8 +29,8 @@ def run(context: Context, detector: str, settings: Settings | None = None) -> Ro
 
     Returns:
         detector, level, group, defect_rate, params, and by_category: counts of `calibration` and `test`,
-        `warnings`, and `rules`, a row each: rule, when, levels, needs, threshold, review_from, interval,
-        supported, claim, reason, warnings, expected (name -> estimate), recommended, why.
+        `warnings`, and `rules`, a row each: rule, when, levels, needs, threshold, review_from, band,
+        interval, supported, claim, reason, warnings, expected (name -> estimate), recommended, why.
 
     Raises:
         ValueError: no rule has a parameter given; no such level or column.
@@ -109,6 +109,7 @@ def _row(advice: Advice, given: Parts) -> Row:
         "needs": list(module.NEEDS),
         "threshold": number(cut.threshold) if cut else None,
         "review_from": number(cut.review_from) if cut else None,
+        "band": band(cut) if cut else "none",
         "interval": plain(advice.interval) if advice.interval else None,
         "supported": cut.supported if cut else False,
         "claim": cut.claim if cut else "",

@@ -20,7 +20,7 @@ from curate.steps.record import Context
 from curate.steps.threshold_evidence import Parts, Statistic, parts, snapped
 from curate.threshold_evidence import Cut, Evidence
 
-N_REPLICATES = 500
+N_REPLICATES = 200
 COUNTS = ("n_normal", "n_anomalous", "n_false_alarms", "n_missed", "n_to_review")
 MEANS = ("image_auroc", "pixel_auroc", "f1")
 Row = dict[str, Any]
@@ -89,6 +89,7 @@ def _cut(context: Context, rows: pd.DataFrame, given: Parts, asked: Row) -> Row:
     return {
         "threshold": number(cut.threshold),
         "review_from": number(cut.review_from),
+        "band": band(cut),
         "interval": plain(interval),
         "supported": cut.supported,
         "claim": cut.claim,
@@ -103,11 +104,17 @@ def _cut(context: Context, rows: pd.DataFrame, given: Parts, asked: Row) -> Row:
 
 def expected(point: advising.OperatingPoint, cut: Cut) -> Row:
     """What to expect of a cut, by name; nothing where there is no finite threshold to expect it of."""
-    ends = (cut.threshold, cut.threshold if cut.review_from is None else cut.review_from)
-    if not any(map(math.isfinite, ends)):
+    if not math.isfinite(cut.threshold) and cut.review_from is None:
         return {}
     named = {each.name: getattr(point, each.name) for each in fields(point)}
     return {name: plain(value) for name, value in named.items() if isinstance(value, Estimate)}
+
+
+def band(cut: Cut) -> str:
+    """Whether a cut has a review band: "none"; "finite"; or "open", where its lower end is not supported."""
+    if cut.review_from is None:
+        return "none"
+    return "finite" if math.isfinite(cut.review_from) else "open"
 
 
 def on_edges(cut: Cut, given: Parts) -> Cut:
@@ -148,7 +155,7 @@ def figures(evidence: Evidence, cut: Cut) -> Row:
     lower = cut.threshold if cut.review_from is None else min(cut.review_from, cut.threshold)
     alarms, passed = scores >= cut.threshold, scores < lower
     both = n_anomalous > 0 and n_normal > 0
-    told = math.isfinite(lower)
+    told = math.isfinite(cut.threshold) or cut.review_from is not None
     row: Row = {
         "n_normal": n_normal,
         "n_anomalous": n_anomalous,

@@ -110,7 +110,7 @@ def _column(
         _histogram(axis, evidence, name, edges)
     for row in rules:
         if row["recommended"]:
-            _through(column, row, edges[-1])
+            _through(column, row, edges[0], edges[-1])
     column[2].set_xlabel(XLABELS[asked["level"]], fontsize=8)
 
 
@@ -129,7 +129,7 @@ def _histogram(axis: Any, evidence: Evidence, name: str, edges: Array) -> None:
     axis.tick_params(labelsize=7)
 
 
-def _through(column: Array, row: Row, end: float) -> None:
+def _through(column: Array, row: Row, begin: float, end: float) -> None:
     """A rule's line, interval and review band, through all axes of a category."""
     interval = row["interval"] or {}
     for axis in column:
@@ -137,9 +137,10 @@ def _through(column: Array, row: Row, end: float) -> None:
             axis.axvline(row["threshold"], color=LINE, linewidth=1.2)
         if interval.get("low") is not None and interval.get("high") is not None:
             axis.axvspan(interval["low"], interval["high"], color=LINE, alpha=0.1, linewidth=0)
-        if row["review_from"] is not None:
+        if row["band"] != "none":
+            lower = begin if row["review_from"] is None else row["review_from"]
             upper = end if row["threshold"] is None else row["threshold"]
-            axis.axvspan(row["review_from"], upper, color=BAND, alpha=0.25, linewidth=0)
+            axis.axvspan(lower, upper, color=BAND, alpha=0.25, linewidth=0)
 
 
 def _forest(axis: Any, rules: list[Row], names: list[str], named: bool) -> None:
