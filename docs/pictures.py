@@ -1,13 +1,16 @@
-"""Draws the pictures of the documentation: python docs/pictures.py scenes triage summary check-report.
+"""Draws the pictures of the documentation: python docs/pictures.py scenes triage summary evaluate.
 
-The pictures triage and summary show the demo dataset of the workspace: run `make demo SERVE=0` first.
+Triage, summary and evaluate show the demo dataset of the workspace: run `make demo SERVE=0` first.
 """
 
 import io
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
@@ -108,6 +111,43 @@ def check_report() -> Path:
     return path
 
 
+def evaluate() -> Path:
+    """The evaluation of the demo dataset: its top, and the pictures of one category, in a real browser."""
+    from curate.evaluation import Options
+    from curate.steps import evaluate as step
+    from curate.steps import evaluation_outputs
+    from curate.steps.record import Context
+    from curate.workspace import Workspace
+
+    workspace = Workspace.at()
+    context = Context(workspace, workspace.existing(DATASET))
+    costs = Options(defect_rate=0.01, cost_miss=100, cost_false_alarm=1, cost_review=0.3)
+    result = step.run(context, (), costs)
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "evaluation.html"
+        evaluation_outputs.write(context, result["evaluation"], result["evaluated_at"], page, None)
+        with _browsed(page) as shown:
+            begin, end = (_top(shown, name) for name in ("By kind of defect", "From map to image score"))
+            first = _top(shown, "Figures")
+            path = _clipped(shown, (0, first - 20), "evaluate.png")
+            _clipped(shown, (begin - 10, end - 20), "evaluate-detail.png")
+    return path
+
+
+def _top(shown: Any, heading: str) -> float:
+    """Where the first heading of a name begins on the page."""
+    return float(shown.get_by_role("heading", name=heading, exact=True).first.bounding_box()["y"])
+
+
+def _clipped(shown: Any, span: tuple[float, float], name: str) -> Path:
+    """Keep a horizontal strip of a page as a picture of few colours."""
+    clip = {"x": 0, "y": span[0], "width": 1200, "height": span[1] - span[0]}
+    shot = Image.open(io.BytesIO(shown.screenshot(full_page=True, clip=clip)))
+    path = FOLDER / name
+    shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    return path
+
+
 def _report_on_damaged(folder: Path, page: Path) -> None:
     """Draw a small dataset, damage it, and write the report of its checks."""
     from curate import gate
@@ -154,6 +194,15 @@ def _cut(mask: Array) -> Array:
 
 def _shot(page: Path) -> Image.Image:
     """The top of a page and its first findings."""
+    with _browsed(page) as shown:
+        shown.get_by_role("button", name="Open all").click()
+        content = shown.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1200, "height": 2280})
+    return Image.open(io.BytesIO(content))
+
+
+@contextmanager
+def _browsed(page: Path) -> Iterator[Any]:
+    """A page in a browser window of 1200 px."""
     from playwright.sync_api import sync_playwright
 
     sys.path.insert(0, str(FOLDER.parent.parent))
@@ -164,13 +213,17 @@ def _shot(page: Path) -> Image.Image:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
         shown = browser.new_page(viewport={"width": 1200, "height": 900})
         shown.goto(page.as_uri())
-        shown.get_by_role("button", name="Open all").click()
-        content = shown.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1200, "height": 2280})
+        yield shown
         browser.close()
-    return Image.open(io.BytesIO(content))
 
 
-PICTURES = {"scenes": scenes, "triage": triage, "summary": summary, "check-report": check_report}
+PICTURES = {
+    "scenes": scenes,
+    "triage": triage,
+    "summary": summary,
+    "check-report": check_report,
+    "evaluate": evaluate,
+}
 
 if __name__ == "__main__":
     names = sys.argv[1:] or list(PICTURES)
