@@ -15,8 +15,6 @@ smaller steps, channels standardised over the training normals, and an image sco
 highest twentieth of the map instead of its maximum.
 """
 
-import dataclasses
-import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ from detectors.backbones import BACKBONES
 from detectors.base import Example, MapKind
 from detectors.blocks.merging import known_shapes
 from detectors.blocks.pca import moments, n_components
-from detectors.blocks.trainer import Training, train
+from detectors.blocks.trainer import Training, train, training_key
 from detectors.config import Config, TrainedConfig
 from detectors.geometry import Prepared
 from detectors.headed import HeadedDetector
@@ -176,13 +174,9 @@ class Dfr(HeadedDetector):
         train(training, loop)
 
     def _key(self, normals: Sequence[Prepared]) -> str:
-        """What the training depends on: settings but for the time limit, backbone, shapes, images seen."""
-        config = dataclasses.replace(self.config, time_budget_s=None)
-        facts = (config, self.backbone_.hash() if self.backbone_ else "", self.facts_)
-        digest = hashlib.sha256(repr(facts).encode())
-        for each in normals[: self._n_seen]:
-            digest.update(each.pixels.tobytes())
-        return digest.hexdigest()
+        """What the training depends on: settings, backbone, shapes, images seen."""
+        facts = (self.version, self.backbone_.hash() if self.backbone_ else "", self.facts_)
+        return training_key(self.config, facts, (each.pixels for each in normals[: self._n_seen]))
 
     def _shapes(self) -> list[list[int]]:
         """[C, h, w] of each map that the backbone gives at the model's input."""

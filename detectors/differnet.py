@@ -18,8 +18,6 @@ flow, standardised features, and no rotations, which saves their time; that it f
 parts that lie any way set rotations=8, rotations_per_step=4 and n_steps=600; corners then repeat the edge.
 """
 
-import dataclasses
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +34,7 @@ from detectors.base import Detector, Example, MapKind, Prediction
 from detectors.blocks.flow import Flow, flow_loss, n_weights
 from detectors.blocks.pooled import Pooler, repeated
 from detectors.blocks.rotations import Fill, drawn, evenly_spaced, rotate
-from detectors.blocks.trainer import Training, torch_threads, train
+from detectors.blocks.trainer import Training, torch_threads, train, training_key
 from detectors.config import TrainedConfig
 from detectors.geometry import Prepared
 from detectors.headed import BACKBONE, HEAD, N_FOR_BATCH_NORM, backbone_facts, part_of, saved_backbone
@@ -229,8 +227,7 @@ class Differnet(Detector):
             density.parameters(), config.learning_rate, betas=(0.8, 0.8), eps=1e-4,
             weight_decay=config.weight_decay,
         )  # fmt: skip
-        settings = dataclasses.asdict(dataclasses.replace(config, time_budget_s=None))
-        key = hashlib.sha256(repr(settings).encode() + features.numpy().tobytes()).hexdigest()
+        key = training_key(config, self.version, [features.numpy()])
         train(Training(self.name, {"density": density}, optimizer, step, config.n_steps, config.seed, key,
                        n_threads=config.n_threads), loop)  # fmt: skip
 

@@ -20,7 +20,7 @@ with a Gaussian after a bilinear upsampling, whose widths together equal the pap
 """
 
 import dataclasses
-import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from detectors.blocks.contrast import Contrast
 from detectors.blocks.fcdd_batches import Batches, Synthetic
 from detectors.blocks.fcdd_loss import GaussianUpsampling, image_losses, pixel_losses
 from detectors.blocks.fcdd_net import Head, Joined, scratch_net, trained_part
-from detectors.blocks.trainer import Training, train
+from detectors.blocks.trainer import Training, train, training_key
 from detectors.config import TrainedConfig
 from detectors.geometry import Prepared
 from detectors.headed import HeadedDetector, part_of
@@ -48,7 +48,6 @@ FROZEN = {"vgg11_bn": ("relu3_2",)}
 TRAINED = {"vgg11_bn": ("relu4_1", "relu4_2")}
 NONE = "none"
 CONTRAST = "contrast."
-NOT_IN_KEY = {"time_budget_s": None, "profile": ""}  # a resumed training may have others
 
 
 @dataclass(frozen=True)
@@ -243,15 +242,9 @@ class Fcdd(HeadedDetector):
         self, pixels: Sequence[np.ndarray], defective: Sequence[tuple[np.ndarray, np.ndarray | None]]
     ) -> str:
         """Tells this training from others: settings, backbone, images and masks."""
-        settings = dataclasses.asdict(self.config) | NOT_IN_KEY
         weights = self.backbone_.hash() if self.backbone_ else NONE
-        digest = hashlib.sha256(repr((settings, weights, self.version, len(pixels))).encode())
-        for image in pixels:
-            digest.update(image.tobytes())
-        for image, mask in defective:
-            digest.update(image.tobytes())
-            digest.update(b"no mask" if mask is None else mask.tobytes())
-        return digest.hexdigest()
+        arrays = [*pixels, *itertools.chain.from_iterable(defective)]
+        return training_key(self.config, (self.version, weights, len(pixels)), arrays)
 
     # predicting
 

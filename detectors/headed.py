@@ -19,7 +19,7 @@ from detectors.config import Config
 from detectors.geometry import Prepared
 from detectors.loop import Loop
 from detectors.memory import Forecast
-from detectors.prefetch import prefetch
+from detectors.prefetch import batches, prefetch
 from detectors.threads import one_torch_thread
 
 N_FOR_BATCH_NORM = 32
@@ -95,7 +95,7 @@ class HeadedDetector(Detector):
     def features(self, prepared: Iterable[Prepared]) -> Iterator[Maps]:
         """The backbone's maps of each image, (C, h, w) float32 each, in order; a batch is made ahead."""
         for maps in prefetch(
-            self._features_of, _batches(prepared, self.config.batch_size), n_workers=1, n_ahead=2
+            self._features_of, batches(prepared, self.config.batch_size), n_workers=1, n_ahead=2
         ):
             yield from maps
 
@@ -123,7 +123,7 @@ class HeadedDetector(Detector):
     def predict_prepared(self, prepared: Iterable[Prepared]) -> Iterator[Prediction]:
         """See Detector."""
         head = self._ready_head()
-        for batch in _batches(prepared, self.config.batch_size):
+        for batch in batches(prepared, self.config.batch_size):
             for item, grid in zip(batch, self._grids(head, batch), strict=True):
                 yield self._prediction(grid, item.image_hw)
 
@@ -237,9 +237,3 @@ def saved_backbone(
 def part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors whose name begins with a prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
-def _batches(items: Iterable[Prepared], n: int) -> Iterator[list[Prepared]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, n)):
-        yield batch

@@ -14,9 +14,8 @@ and 16 pixels with an encoder of our own widths, 32 dimensions, fewer steps at a
 coreset in place of all patches.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +34,7 @@ from detectors.blocks.patches import (
     mean_image,
     neighbour_corners,
 )
-from detectors.blocks.trainer import Training, step_seed, torch_threads, train
+from detectors.blocks.trainer import Training, step_seed, torch_threads, train, training_key
 from detectors.config import Config, TrainedConfig
 from detectors.geometry import Prepared
 from detectors.headed import HeadedDetector
@@ -44,7 +43,7 @@ from detectors.memory import Forecast, gib
 
 NOISE = 0.02  # standard deviation of the colour shift and of the noise of pixels in [0, 1]
 JITTER_PART = 32  # of the side
-NOT_IN_KEY = ("time_budget_s", "n_threads", "profile", "bank_size", "n_candidates", "n_projected")
+OF_THE_BANK = ("bank_size", "n_candidates", "n_projected")  # settings that no training depends on
 
 
 @dataclass(frozen=True)
@@ -183,10 +182,7 @@ class PatchSvdd(HeadedDetector):
 
     def _key(self, images: Tensor) -> str:
         """What the training depends on: settings and images."""
-        settings = {name: value for name, value in asdict(self.config).items() if name not in NOT_IN_KEY}
-        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-        digest.update(images.numpy().data)
-        return digest.hexdigest()
+        return training_key(self.config, self.version, [images.numpy()], OF_THE_BANK)
 
     def forecast(self, n_images: int) -> Forecast:
         """See Detector: images and the embeddings that the bank is chosen from, then the bank."""

@@ -1,5 +1,6 @@
 """Does work ahead of its consumer, in threads, in order, with a bounded number of items in memory."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,3 +31,14 @@ def prefetch(
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def batches(items: Iterable[In], n: int) -> Iterator[list[In]]:
+    """Items in order, n at a time; the last batch may be smaller.
+
+    >>> list(batches([1, 2, 3], 2))
+    [[1, 2], [3]]
+    """
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, n)):
+        yield batch

@@ -18,9 +18,7 @@ were worse on a drawn section and on photographs of tiles that were kept for cho
 mean of the highest 3 % of its map.
 """
 
-import dataclasses
 import functools
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -38,7 +36,7 @@ from detectors.blocks.patch_nets import PatchNet, normalized, own_stride, reach
 from detectors.blocks.patch_teacher import Distillation, jittered_crops, pooled_features, resized
 from detectors.blocks.student_config import UninformedStudentsConfig
 from detectors.blocks.student_ensemble import Ensemble, Students, random_windows
-from detectors.blocks.trainer import Training, step_seed, torch_threads, train
+from detectors.blocks.trainer import Training, step_seed, torch_threads, train, training_key
 from detectors.config import TrainedConfig
 from detectors.geometry import Prepared
 from detectors.headed import N_FOR_BATCH_NORM, HeadedDetector, backbone_facts
@@ -108,10 +106,7 @@ class UninformedStudents(HeadedDetector):
 
     def _key(self, images: Tensor, backbone: Backbone) -> str:
         """Of everything that a training depends on."""
-        settings = dataclasses.replace(self.config, time_budget_s=None, profile="", n_threads=0)
-        digest = hashlib.sha256(repr((self.version, settings, tuple(images.shape), backbone.hash())).encode())
-        digest.update(images.numpy().data)
-        return digest.hexdigest()
+        return training_key(self.config, (self.version, backbone.hash()), [images.numpy()])
 
     # the teacher
 

@@ -1,7 +1,6 @@
 """Feature vectors position by position: chosen channels of all layers on one grid."""
 
 import functools
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from detectors.backbones import Runner
 from detectors.geometry import Prepared
-from detectors.prefetch import prefetch
+from detectors.prefetch import batches, prefetch
 
 Index = tuple[np.ndarray, np.ndarray] | None
 
@@ -48,7 +47,7 @@ class Embedder:
             self.runner.run([each.pixels for each in batch], functools.partial(self._take, target))
             return batch, torch.from_numpy(buffer)
 
-        return prefetch(embed, enumerate(_batches(images, batch_size)), n_workers=1, n_ahead=2)
+        return prefetch(embed, enumerate(batches(images, batch_size)), n_workers=1, n_ahead=2)
 
     def _take(self, target: np.ndarray, index: int, maps: Sequence[np.ndarray]) -> None:
         for (chosen, place, nearest), each in zip(self.parts, maps, strict=True):
@@ -77,9 +76,3 @@ def _repeat(values: np.ndarray, target: np.ndarray) -> None:
     down, right, deep = target.strides
     view = as_strided(target, (h, n, w, m, c), (n * down, down, m * right, right, deep))
     view[:] = values[:, None, :, None]
-
-
-def _batches(items: Iterable[Prepared], n: int) -> Iterator[list[Prepared]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, n)):
-        yield batch

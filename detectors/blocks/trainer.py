@@ -1,22 +1,27 @@
 """The training loop of every detector that is trained: seeded step by step, stoppable, resumable."""
 
+import dataclasses
+import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from detectors.config import Config
 from detectors.loop import Loop
 from detectors.saving import write_tensors
 from detectors.threads import n_cores
 
 SMOOTHING = 0.95  # of the loss that is reported
 EVERY_S = 20.0  # between checkpoints
+NOT_IN_KEY = ("time_budget_s", "profile", "n_threads")  # a resumed training may have others
 
 
 class Diverged(ValueError):
@@ -112,6 +117,29 @@ def _one_step(training: Training, number: int) -> float:
     if training.scheduler:
         training.scheduler.step()
     return value
+
+
+def training_key(
+    config: Config, facts: object, arrays: Iterable[np.ndarray | None], without: tuple[str, ...] = ()
+) -> str:
+    """Tells a training from others, for Training.key.
+
+    Args:
+        config: settings of the detector.
+        facts: what else counts, by its repr, such as the detector's version and the backbone's hash.
+        arrays: what is learned from, in order; shape, type and values count, and where one is None.
+        without: settings that the training does not depend on, beside NOT_IN_KEY.
+    """
+    left_out = {*NOT_IN_KEY, *without}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
+    digest = hashlib.sha256(repr((sorted(settings.items()), facts)).encode())
+    for array in arrays:
+        if array is None:
+            digest.update(b"none")
+            continue
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def step_seed(seed: int, number: int) -> int:

@@ -1,10 +1,12 @@
 """The training loop: stopped, killed and resumed trainings end with the tensors of an uninterrupted one."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from detectors.blocks.trainer import Diverged, Training, step_seed, train
+from detectors.blocks.trainer import Diverged, Training, step_seed, train, training_key
+from detectors.config import TrainedConfig
 from detectors.loop import Loop, Progress
 
 N_STEPS = 12
@@ -82,3 +84,24 @@ def test_divergence_says_at_which_step_and_rate():
 def test_neighbouring_steps_and_seeds_draw_unrelated_numbers():
     seeds = {step_seed(seed, number) for seed in range(20) for number in range(200)}
     assert len(seeds) == 4000
+
+
+def test_a_key_depends_on_settings_facts_and_arrays_and_on_nothing_else():
+    config = TrainedConfig()
+    arrays = [np.zeros((2, 3), np.uint8), None, np.ones(2, np.float32)]
+    key = training_key(config, (1, "hash"), arrays)
+    resumed = TrainedConfig(time_budget_s=9.0, n_threads=3, profile="smoke")
+    assert training_key(resumed, (1, "hash"), arrays) == key
+    others = [
+        training_key(TrainedConfig(n_steps=7), (1, "hash"), arrays),
+        training_key(config, (2, "hash"), arrays),
+        training_key(config, (1, "hash"), [arrays[0].reshape(3, 2), *arrays[1:]]),
+        training_key(config, (1, "hash"), [arrays[0].astype(bool), *arrays[1:]]),
+        training_key(config, (1, "hash"), [arrays[0] + 1, *arrays[1:]]),
+        training_key(config, (1, "hash"), [arrays[0], arrays[2], None]),
+        training_key(config, (1, "hash"), [arrays[0], arrays[2]]),
+        training_key(config, (1, "hash"), arrays, without=("seed",)),
+    ]
+    assert len({key, *others}) == 1 + len(others)
+    seeds = [training_key(TrainedConfig(seed=seed), 1, [], without=("seed",)) for seed in (0, 1)]
+    assert seeds[0] == seeds[1]
