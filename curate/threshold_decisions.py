@@ -36,7 +36,7 @@ def read(folder: Path) -> list[Decision]:
     paths = sorted(folder.glob("*.json"))
     rows = [read_json(path) for path in paths]
     broken = [
-        f"{path.name}: {line.removeprefix('decision 0')}"
+        f"{path.name}: {line.removeprefix('decision 0').lstrip(',: ')}"
         for path, row in zip(paths, rows, strict=True)
         for line in faults([row], "threshold_decision", where="decision")[:1]
     ]
