@@ -61,7 +61,8 @@ def _remarks(by_category: Row) -> list[str]:
     said: dict[tuple[str, str], list[str]] = {}
     for category, row in by_category.items():
         texts = [("claim", row["claim"]), ("not supported", row["reason"])]
-        for kind, text in [*texts, *(("note", warning) for warning in row["warnings"])]:
+        notes = [*row["warnings"], (row["interval"] or {}).get("note", "")]
+        for kind, text in [*texts, *(("note", note) for note in notes)]:
             if text:
                 said.setdefault((kind, text), []).append(category)
     lines = []
