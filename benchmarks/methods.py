@@ -76,19 +76,19 @@ def _data(table: pd.DataFrame, seed: int) -> Data:
     good = [row for row in rest if row["label"] == "normal"][: N_MOST // 2]
     bad = [row for row in rest if row["label"] == "anomalous"][: N_MOST // 2]
     test = good + bad
-    pairs = [_pair(row) for row in test]
+    pairs = [pair(row) for row in test]
     return Data(
-        [_shrunk(_image(row)) for row in train], [image for image, _ in pairs], [mask for _, mask in pairs],
+        [_shrunk(image_of(row)) for row in train], [image for image, _ in pairs], [mask for _, mask in pairs],
         np.array([row["label"] == "anomalous" for row in test]),
     )  # fmt: skip
 
 
-def _image(row: dict[str, Any]) -> np.ndarray:
+def image_of(row: dict[str, Any]) -> np.ndarray:
     return read_image(Path(row["filepath"]))
 
 
-def _pair(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    image = _image(row)
+def pair(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+    image = image_of(row)
     mask: np.ndarray | None = np.zeros(image.shape[:2], bool)
     if row["label"] == "anomalous":
         if ground_truth.has_mask(row):
