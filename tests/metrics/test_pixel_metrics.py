@@ -171,10 +171,11 @@ def test_good_images_count_as_background() -> None:
 
 def test_diagonal_neighbours_are_one_region() -> None:
     mask = np.eye(6, 9, dtype=bool)
+    mask[0, 8] = True
     anomaly_map = np.zeros((6, 9))
-    anomaly_map[0, 0] = 1.0
-    # 1 of 6 pixels before all others: from (0, 1/6) to (1, 1)
-    assert aupro.compute([anomaly_map], [mask], fpr_limit=1.0) == pytest.approx((1 / 6 + 1) / 2)
+    anomaly_map[0, 8] = 1.0
+    # one region of two before all others: from (0, 1/2) to (1, 1); with 4 neighbours it would be one of seven
+    assert aupro.compute([anomaly_map], [mask], fpr_limit=1.0) == pytest.approx((1 / 2 + 1) / 2)
 
 
 def test_constant_maps_tell_nothing() -> None:
