@@ -25,12 +25,14 @@ class Threshold:
 
     Attributes:
         value: None where there is none; `note` says why.
-        review_from: a person looks at scores from here up to value; None without such a band.
+        review_from: a person looks at scores from here up to value; None without such a band, or where its
+            lower end is open.
         rule: that chose it.
         source: "decision" where `curate threshold` chose it; "calibration" where it is only the rule
             max_normal on the calibration part; "none".
         claim: what the rule guarantees, in words; "" where it claims nothing.
         warnings: what the rule said when it chose.
+        band: "none", "finite" or "open": a person looks at everything below value, or without one at all.
     """
 
     value: float | None
@@ -40,12 +42,24 @@ class Threshold:
     note: str = ""
     claim: str = ""
     warnings: tuple[str, ...] = ()
+    band: str = "none"
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is decided: what alarms, or what a person looks at."""
+        return self.value is not None or self.band == "open"
+
+    @property
+    def upper(self) -> float:
+        """Scores from here on alarm."""
+        return np.inf if self.value is None else self.value
 
     @property
     def lower(self) -> float:
         """Scores below pass."""
-        cut = float("inf") if self.value is None else self.value
-        return cut if self.review_from is None else min(self.review_from, cut)
+        if self.band == "open":
+            return -np.inf
+        return self.upper if self.review_from is None else min(self.review_from, self.upper)
 
 
 def at_threshold(
@@ -58,19 +72,19 @@ def at_threshold(
         anomalous: (N,) bool.
         groups: (N,) whom each image belongs to; see curate.threshold_advice.report for what follows from it.
     """
-    if cut.value is None:
+    if not cut.decides:
         return None
-    alarm, passed = scores >= cut.value, scores < cut.lower
+    alarm, passed = scores >= cut.upper, scores < cut.lower
     review = ~alarm & ~passed
     point = report(
-        Cut(cut.value, None if cut.review_from is None else cut.lower),
+        Cut(cut.upper, None if cut.lower == cut.upper else cut.lower),
         Evidence.of(scores, anomalous, np.asarray(groups, dtype=object)),
         defect_rate=options.defect_rate,
         level=options.level,
         seed=options.seed,
     )
     more = figures_at(
-        scores, anomalous, groups, cut.value, options.defect_rate,
+        scores, anomalous, groups, cut.upper, options.defect_rate,
         n_replicates=options.n_replicates, seed=options.seed, level=options.level,
     )  # fmt: skip
     return {
@@ -105,17 +119,17 @@ def by_defect_type(
     for kind in sorted({name for names, bad in zip(kinds, anomalous, strict=True) if bad for name in names}):
         chosen = np.array([bool(bad) and kind in names for names, bad in zip(kinds, anomalous, strict=True)])
         of, own = scores[chosen], [group for group, one in zip(groups, chosen, strict=True) if one]
-        known = cut.value is not None
-        n_found = int((of >= cut.value).sum()) if known else None
-        n_missed = int((of < cut.lower).sum()) if known else None
+        counts = None
+        if cut.decides:
+            n_found, n_missed = int((of >= cut.upper).sum()), int((of < cut.lower).sum())
+            counts = n_found, len(of) - n_found - n_missed, n_missed
+        names = ("n_found", "n_reviewed", "n_missed")
         out.append(
             {
                 "defect_type": kind,
                 "n": len(of),
-                "n_found": n_found,
-                "n_reviewed": None if n_found is None or n_missed is None else len(of) - n_found - n_missed,
-                "n_missed": n_missed,
-                "recall": None if cut.value is None else told(_recall(of >= cut.value, own, options)),
+                **dict(zip(names, counts or (None, None, None), strict=True)),
+                "recall": told(_recall(of >= cut.upper, own, options)) if counts else None,
             }
         )
     return out
@@ -151,7 +165,7 @@ def steps(scores: Array, anomalous: Array, cut: Threshold) -> dict[str, Any]:
         "normal": counts[0].tolist(),
         "anomalous": counts[1].tolist(),
         "in_force": where[0],
-        "review_from": where[1],
+        "review_from": 0 if cut.band == "open" else where[1],
     }
 
 
@@ -232,8 +246,8 @@ def worst(
     order = sorted(range(len(rows)), key=lambda index: (scores[index], rows[index]["sample_id"]))
     bad = [index for index in order if anomalous[index]]
     good = [index for index in reversed(order) if not anomalous[index]]
-    missed = [index for index in bad if cut.value is not None and scores[index] < cut.lower]
-    alarms = [index for index in good if cut.value is not None and scores[index] >= cut.value]
+    missed = [index for index in bad if cut.decides and scores[index] < cut.lower]
+    alarms = [index for index in good if scores[index] >= cut.upper]
     picked = {"missed": missed, "false_alarms": alarms, "nearest": [] if missed else bad[: N_WORST // 2]}
     return {
         name: [

@@ -22,17 +22,21 @@ from curate.image_evaluation import ImageEvaluation, evaluate_images
 from curate.images import Array
 from curate.intervals import Estimate
 from curate.object_level import to_objects
-from curate.slices import DEFECT_TYPE, VIEW, slices
+from curate.size_bins import OCTAVES, bins_by
+from curate.slices import DEFECT_TYPE, VIEW, slices, with_largest_region
 from curate.tables import to_rows
 
 GROUP = "part_id"
 
 
-def evaluate(rows: pd.DataFrame, cut: Threshold, options: Options) -> dict[str, Any]:
+def evaluate(
+    rows: pd.DataFrame, cut: Threshold, options: Options, regions: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Everything that the scores alone tell; images that nobody labelled are not among the rows.
 
     Args:
         rows: test images of one category, at least one: the sample table with anomaly_score.
+        regions: of these images, where they are known; images are then sliced by their largest one, too.
 
     Returns:
         counts, image, object, curves (roc, pr), at_threshold, by_defect_type, histogram, steps, cost, slices
@@ -53,7 +57,7 @@ def evaluate(rows: pd.DataFrame, cut: Threshold, options: Options) -> dict[str, 
         "histogram": histogram(scores, anomalous, cut),
         "steps": moves,
         "cost": cost_curve(moves, options, n_normal, n_anomalous),
-        "slices": _slices(rows, cut, options),
+        "slices": _slices(rows, cut, options, regions),
         "worst": worst(records, scores, anomalous, cut),
     }
 
@@ -120,9 +124,23 @@ def _objects(
     return {name: told(estimate) for name, estimate in found.estimates.items()}
 
 
-def _slices(rows: pd.DataFrame, cut: Threshold, options: Options) -> list[dict[str, Any]]:
+def _by_size(rows: pd.DataFrame, regions: pd.DataFrame | None) -> tuple[pd.DataFrame, dict[str, list[float]]]:
+    """The rows with the size of each one's largest region, and the edges to slice by it: powers of 2."""
+    if regions is None:
+        return rows, {}
+    sized = with_largest_region(rows, regions)
+    column = "largest_diameter_um" if regions["diameter_um"].notna().all() else "largest_diameter_px"
+    known = sized[column].dropna().to_numpy(dtype=np.float64)
+    inner = list(bins_by(OCTAVES, known).edges[1:-1])
+    return sized, {column: inner} if inner else {}
+
+
+def _slices(
+    rows: pd.DataFrame, cut: Threshold, options: Options, regions: pd.DataFrame | None
+) -> list[dict[str, Any]]:
     out = []
-    for part in slices(rows, [DEFECT_TYPE, *options.by]):
+    sized, edges = _by_size(rows, regions)
+    for part in slices(sized, [DEFECT_TYPE, *options.by], edges):
         scores, anomalous, groups = arrays(rows[part.chosen])
         found = _figures(scores, anomalous, groups, options).estimates
         decided = at_threshold(scores, anomalous, groups, cut, options)

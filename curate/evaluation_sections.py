@@ -123,7 +123,12 @@ def _decided(part: Part) -> str:
     threshold, found = part["threshold"], part["at_threshold"]
     if found is None:
         return f"No threshold holds: {threshold['note']}"
-    text = f"Threshold {threshold['value']:.6g}, {how(threshold)}."
+    value = "" if threshold["value"] is None else f"{threshold['value']:.6g}, "
+    text = f"Threshold {value}{how(threshold)}."
+    if threshold["band"] == "open":
+        text += " A person looks at everything that does not alarm."
+    elif threshold["review_from"] is not None:
+        text += f" A person looks from {threshold['review_from']:.6g} on."
     text += f" {threshold['claim']}" if threshold["claim"] else ""
     for key, told in (("false_alarm_rate", "False-alarm rate"), ("miss_rate", "miss rate")):
         estimate = found[key]

@@ -44,11 +44,8 @@ def sentence(category: str, detector: str, part: Part) -> str:
     if not counts["n_anomalous"]:
         misses = "no anomalous image, so misses are not known"
     looked = found["n_reviewed_normal"] + found["n_reviewed_anomalous"]
-    review = (
-        f", and {counted(looked, 'image')} for a person to look at"
-        if part["threshold"]["review_from"] is not None
-        else ""
-    )
+    band = part["threshold"]["band"] != "none"
+    review = f", and {counted(looked, 'image')} for a person to look at" if band else ""
     return (
         f"{category}: at the threshold {how(part['threshold'])}, {detector} shows on the test part "
         f"{alarms}{interval(found['false_alarm_rate']) if counts['n_normal'] else ''} and {misses}"
@@ -59,7 +56,8 @@ def sentence(category: str, detector: str, part: Part) -> str:
 def how(threshold: Part) -> str:
     """How a threshold came about."""
     if threshold["source"] == "decision":
-        return f"chosen by {threshold['rule']}"
+        nothing = " (no finite one: a person looks at everything)" if threshold["value"] is None else ""
+        return f"chosen by {threshold['rule']}{nothing}"
     return f"of the rule {threshold['rule']} on the calibration part (nothing was decided)"
 
 

@@ -174,3 +174,19 @@ def test_options_refuse_what_means_nothing(wrong: dict[str, Any], message: str) 
 
 def test_what_is_not_finite_becomes_null() -> None:
     assert finite({"a": (1, np.inf), "b": [{"c": float("nan")}]}) == {"a": [1, None], "b": [{"c": None}]}
+
+
+def test_an_open_band_passes_nothing_unseen() -> None:
+    cut = Threshold(4.0, band="open")
+    found = at_threshold(SCORES, ANOMALOUS, OWN, cut, OPTIONS)
+    assert found is not None
+    assert (found["n_false_alarms"], found["n_missed"]) == (1, 0)
+    assert (found["n_reviewed_normal"], found["n_reviewed_anomalous"]) == (3, 3)
+    moves = steps(SCORES, ANOMALOUS, cut)
+    assert moves["review_from"] == 0 and moves["normal"][0] + moves["anomalous"][0] == 8
+    everything = at_threshold(SCORES, ANOMALOUS, OWN, Threshold(None, band="open"), OPTIONS)
+    assert everything is not None
+    assert (everything["n_reviewed_normal"], everything["n_reviewed_anomalous"]) == (4, 4)
+    assert everything["review_rate"]["value"] == 1
+    kinds = by_defect_type(FOUR, SCORES, ANOMALOUS, OWN, Threshold(None, band="open"), OPTIONS)
+    assert all((row["n_found"], row["n_missed"]) == (0, 0) for row in kinds)

@@ -21,6 +21,7 @@ from curate.progress import Advance, bar
 from curate.steps import labels
 from curate.steps.evaluation_about import cost_digests
 from curate.steps.evaluation_pixels import evaluate as evaluate_maps
+from curate.steps.evaluation_pixels import region_table
 from curate.steps.evaluation_thresholds import decisions_of, in_force, map_threshold
 from curate.steps.evaluation_whole import Scored, whole
 from curate.steps.joined import masks_digest, set_aside, with_scores
@@ -145,7 +146,7 @@ def _category(
     )
     maps = evaluate_maps(rows, scored.folder, context.paths.masks, at, options, advance)
     advance(len(odd))
-    scores = evaluate_scores(rows, cut, options)
+    scores = evaluate_scores(rows, cut, options, region_table(rows, context.paths.masks))
     return {
         **scores,
         **maps,

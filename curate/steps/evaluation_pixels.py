@@ -87,6 +87,17 @@ def evaluate(
     }
 
 
+def region_table(rows: pd.DataFrame, masks: Path) -> pd.DataFrame | None:
+    """The regions of images whose defect pixels are known (data_schemas/region.json); None without one."""
+    regions = [
+        region
+        for row in to_rows(rows[rows["label"] == "anomalous"])
+        if (truth := truth_of(row, masks)) is not None
+        for region in regions_of(row, truth)
+    ]
+    return from_rows(regions, list(regions[0])) if regions else None
+
+
 def kind_of_truth(row: Row, masks: Path) -> str:
     """How well the defect pixels of an image are known.
 

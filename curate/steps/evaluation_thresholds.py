@@ -46,16 +46,16 @@ def in_force(decisions: Mapping[str, Decision], category: str, calibration: pd.D
     decision = decisions.get("image")
     chosen = None if decision is None else decision["by_category"].get(category)
     if decision is not None and chosen is not None:
-        value, review_from = chosen["threshold"], chosen["review_from"]
         nothing = chosen["reason"] or "The calibration part supports no finite threshold."
         return Threshold(
-            value,
-            None if value is None else review_from,
+            chosen["threshold"],
+            chosen["review_from"],
             decision["rule"],
             "decision",
-            nothing if value is None else "",
+            nothing if chosen["threshold"] is None else "",
             chosen["claim"],
             (*([chosen["reason"]] if chosen["reason"] else []), *chosen["warnings"]),
+            chosen["band"],
         )
     normal = calibration[calibration["label"] == "normal"]
     scores = normal["anomaly_score"].to_numpy(dtype=np.float64)
