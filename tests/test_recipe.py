@@ -159,3 +159,30 @@ def test_an_unknown_detector_behind_a_colon_is_told(tmp_path: Path) -> None:
     text = 'name = "t"\n[[sources]]\npath = "i"\n[[detectors]]\nname = "tiled:padam"\n[score]\nrobust = 0.5\n'
     with pytest.raises(CurateError, match=r'(?s)robust.*unknown detector "tiled:padam"; known: .*padim'):
         load(write(tmp_path, text))
+
+
+def test_a_threshold_is_asked_for_with_parameters(tmp_path: Path) -> None:
+    text = """name = "t"
+[[sources]]
+path = "images"
+[threshold]
+rule = "conformal"
+params = { alpha = 0.02 }
+level = "region"
+group = "lot"
+defect_rate = 0.001
+"""
+    recipe = load(write(tmp_path, text))
+    assert recipe.threshold_settings == {
+        "params": {"alpha": 0.02}, "level": "region", "group": "lot", "defect_rate": 0.001,
+    }  # fmt: skip
+
+
+def test_a_parameter_that_the_rule_does_not_have_is_a_fault_of_the_recipe(tmp_path: Path) -> None:
+    text = 'name = "t"\n[[sources]]\npath = "i"\n[threshold]\nrule = "conformal"\nparams = { alfa = 0.02 }\n'
+    with pytest.raises(CurateError, match=r'threshold: Unknown parameter "alfa" .* Did you mean "alpha"'):
+        load(write(tmp_path, text))
+    with pytest.raises(
+        CurateError, match=r'threshold: The rule "conformal" is for the level image or region'
+    ):
+        load(write(tmp_path, text.replace("params = { alfa = 0.02 }", 'level = "pixel"')))

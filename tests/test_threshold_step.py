@@ -1,6 +1,9 @@
 """Thresholds are decided on calibration only, kept with who and why, and replaced only when asked to."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,23 +172,41 @@ def test_a_dry_run_stores_nothing_even_where_a_decision_stands(context: Context)
     assert (digest(context.paths.threshold), files(context)) == before
 
 
-def test_what_was_decided_before_a_kill_is_completed_and_not_decided_twice(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from curate.files import Path as FilesPath
+from curate.steps import threshold
+from curate.steps.record import Context
+from curate.workspace import Workspace
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "before":
+    FilesPath.replace = kill  # the file is written, but does not have its name yet
+else:
+    threshold.show = kill
+workspace = Workspace.at(Path(sys.argv[1]))
+context = Context(workspace, workspace.dataset("toy"))
+threshold.run(context, "padim", "youden", replace=True, why="misses", by="anna")
+"""
+
+
+@pytest.mark.parametrize("instant", ["before", "after"])
+def test_a_killed_command_has_decided_once_or_not_at_all(context: Context, instant: str) -> None:
     first = threshold.run(context, "padim", "max_normal")
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as broken:
-        broken.setattr("curate.steps.threshold.show", killed)
-        with pytest.raises(KeyboardInterrupt):
-            threshold.run(context, "padim", "youden", replace=True, why="misses")
+    command = [sys.executable, "-c", KILLED, str(context.workspace.home), instant]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert read_json(context.paths.threshold)["id"] == first["id"]
+    if instant == "before":
+        assert [row["id"] for row in threshold_record.history_of(context)] == [first["id"]]
+        assert threshold.run(context, "padim", "youden", replace=True, why="misses", by="anna")["fresh"]
     again = threshold.run(context, "padim", "youden")
     assert (again["fresh"], again["why"], again["replaces"]) == (False, "misses", first["id"])
     assert read_json(context.paths.threshold)["id"] == again["id"]
-    assert len(files(context)) == 2
+    assert len(threshold_record.history_of(context)) == 2
 
 
 def test_settling_shows_what_a_killed_command_decided(
