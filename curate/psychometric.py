@@ -23,6 +23,7 @@ MIN_EACH = 10  # regions found, and missed, below which a curve of so many param
 MAX_SLOPE = 50.0  # from 10 % to 90 % within a tenth of the diameter: a step, as far as anybody can tell
 MAX_RATE = 0.49
 TREND_P = 0.05
+FEW_GROUPS = 20  # a bootstrap over fewer groups covers less often than it says
 N_REPLICATES = 400
 STEPS = 40
 STARTS = (0.01, 0.2)  # of both rates
@@ -131,6 +132,8 @@ def smallest_found(
     if n_groups > 1 and np.isinf(ends[1]):
         n_never = int(np.isinf(replicates).sum())
         notes.append(f"Open above: {n_never} of {n_replicates} replicates never reach {probability:g}.")
+    if 1 < n_groups < FEW_GROUPS:
+        notes.append(f"Only {n_groups} parts were drawn from: an interval of so few is too narrow as a rule.")
     low, high = (float(end) if 0 < end < np.inf else None for end in ends)
     method = "group bootstrap" if n_groups > 1 else ""
     told_value = value if np.isfinite(value) else None

@@ -140,6 +140,14 @@ def test_regions_of_one_part_give_no_interval() -> None:
     assert size.value is not None and (size.low, size.high, size.method) == (None, None, "")
 
 
+def test_an_interval_from_few_parts_is_told_to_be_too_narrow() -> None:
+    diameters, hits = simulated(190, 9)
+    few = smallest_found(diameters, hits, [str(index % 19) for index in range(190)], n_replicates=20).size
+    enough = smallest_found(diameters, hits, [str(index % 20) for index in range(190)], n_replicates=20).size
+    assert "Only 19 parts" in few.note and few.low is not None
+    assert "Only" not in enough.note
+
+
 def test_size_at_handles_flat_and_limited_curves() -> None:
     flat = Curve(np.array([5.0, -5.0]), np.zeros(2), np.zeros(2), np.zeros(2))
     assert flat.size_at(0.9).tolist() == [0.0, np.inf]

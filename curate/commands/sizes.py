@@ -116,7 +116,10 @@ def _bins(study: dict[str, Any]) -> list[str]:
 def _recall(content: dict[str, Any]) -> list[str]:
     study = content["recall"]
     unit = UNITS[study["unit"]]
-    out = [f"Found by {content['detector']} of the {study['n_regions']} regions of the test part, at"]
+    out = [
+        f"Found by {content['detector']} of the {study['n_regions']} regions of the test part "
+        f"({study['n_groups']} parts), at"
+    ]
     for category, cut in content["thresholds"].items():
         value = "no threshold" if cut["value"] is None else f"map value {cut['value']:.6g}"
         out.append(f"  {category}: {value}: {cut['from']}")
