@@ -79,6 +79,8 @@ def test_a_region_stands_for_its_highest_value_and_a_normal_image_for_its_own(co
 
 def test_counted_pixels_are_cut_as_single_ones(context: Context) -> None:
     given = parts(context, with_scores(context, "padim"), "padim", "pixel")
+    assert given.edges is not None
+    assert snapped(given.edges[7], given.edges) == given.edges[7]
     for evidence, part in ((given.calibration, "calibration"), (given.test, "test")):
         values, truth = pixels(context, part)
         assert evidence.weights.sum() == len(values)
