@@ -188,6 +188,24 @@ def test_slices_by_a_column(tmp_path: Path) -> None:
     assert sum(row["n_anomalous"] for row in cameras) == whole["counts"]["n_anomalous"]
 
 
+def test_a_decision_made_later_counts_and_one_about_other_scores_does_not(tmp_path: Path) -> None:
+    said: list[str] = []
+    quiet = scored(dataset(tmp_path, ("weave",)), "keen")
+    made = Context(quiet.workspace, quiet.paths, said.append)
+    first = part(evaluate.run(made, (), QUICK)["evaluation"], "keen", "weave")
+    assert first["threshold"]["source"] == "calibration"
+    threshold.run(made, "keen", "f1_max")
+    second = part(evaluate.run(made, (), QUICK)["evaluation"], "keen", "weave")
+    assert second["threshold"]["source"] == "decision"
+    target = made.paths.detector("keen") / "predictions.parquet"
+    scores = tables.read(target)
+    scores["anomaly_score"] += 1.0
+    tables.write(scores, target)
+    third = part(evaluate.run(made, (), QUICK)["evaluation"], "keen", "weave")
+    assert third["threshold"]["source"] == "calibration"
+    assert any("chosen on other scores and does not count" in line for line in said)
+
+
 def test_without_masks_images_are_named_and_only_image_figures_told(tmp_path: Path) -> None:
     made = scored(dataset(tmp_path, ("weave",)), "keen")
     for path in made.paths.masks.glob("*.png"):

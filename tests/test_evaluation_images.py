@@ -34,6 +34,7 @@ def test_images_are_sliced_by_their_largest_region() -> None:
     samples = rows()
     found = evaluate(samples, Threshold(5.0), QUICK, regions(samples, [3, 3, 3, 20, 20]))
     by_size = {part["value"]: part for part in found["slices"] if part["column"] == "largest_diameter_px"}
+    assert list(by_size) == ["< 4", ">= 16", "not stated"]  # powers of 2 between 3 px and 20 px
     assert sum(part["n_anomalous"] for part in by_size.values()) == 6
     assert all(part["n_normal"] == 6 for part in by_size.values())
     assert [part["n_anomalous"] for part in by_size.values()] == [3, 2, 1]  # small, large, not known
