@@ -98,7 +98,8 @@ def caveats(evaluation: Part) -> list[str]:
     """What a reader has to know before relying on the figures: one sentence each, with where it holds."""
     places: dict[tuple[str, str], list[str]] = {}
     for detector, category, text in _caveats(evaluation):
-        places.setdefault((detector, text), []).append(category)
+        held = places.setdefault((detector, text), [])
+        held += [category] if category not in held else []
     out = []
     for (detector, text), categories in places.items():
         where = ", ".join(name for name in categories if name)
@@ -119,13 +120,15 @@ def _caveats(evaluation: Part) -> Iterator[tuple[str, str, str]]:
                 yield "", category, text
     for detector in evaluation["detectors"]:
         for category, part in detector["categories"].items():
+            for text in _about_truth(part):
+                yield "", category, text  # the same for every detector, so it is said once
             for text in _about_part(part):
                 yield detector["detector"], category, text
         for warning in detector["about"]["warnings"] or ():
             yield detector["detector"], "", warning
 
 
-def _about_part(part: Part) -> Iterator[str]:
+def _about_truth(part: Part) -> Iterator[str]:
     truth = part["truth"]
     if truth["weak"]:
         yield (
@@ -140,6 +143,9 @@ def _about_part(part: Part) -> Iterator[str]:
     if truth["none"]:
         names = _named(part["without_truth"], "anomalous image")
         yield f"{names} without pixel truth; they count in image figures only."
+
+
+def _about_part(part: Part) -> Iterator[str]:
     if part["without_map"]:
         names = _named(part["without_map"], "image")
         yield f"{names} without an anomaly map; they count in image figures only."

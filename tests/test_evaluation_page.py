@@ -182,6 +182,11 @@ def test_weak_masks_boxes_and_odd_maps_are_named(evaluation: dict[str, Any]) -> 
         assert words in told
         assert words in Page(plain(odd)).text
     assert told.count("max_normal") == 1  # said once for both categories
+    odd["detectors"][1]["categories"]["weave"] |= {
+        "truth": part["truth"],
+        "without_truth": ["a.png", "b.png"],
+    }
+    assert "\n".join(caveats(odd)).count("masks are weak") == 1  # and once for both detectors
 
 
 def test_what_is_absent_leaves_a_sentence(evaluation: dict[str, Any]) -> None:
