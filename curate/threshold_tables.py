@@ -7,6 +7,7 @@ from typing import Any
 from curate.wording import number
 
 WIDTH = 100
+MANY = 9999
 ITEMS = {"image": "images", "region": "regions", "pixel": "pixels"}
 MISSES = {
     "image": "escapes per million parts",
@@ -27,8 +28,8 @@ def chosen(content: Row) -> str:
     ]
     for category, row in content["by_category"].items():
         test = row["test"]
-        alarms = f"{_count(test['n_false_alarms'])}/{_count(test['n_normal'])}"
-        missed = f"{_count(test['n_missed'])}/{_count(test['n_anomalous'])}"
+        alarms = of(test["n_false_alarms"], test["n_normal"])
+        missed = of(test["n_missed"], test["n_anomalous"])
         out.append(
             f"{category:<16}{shown(row['threshold']):>10}  {ends(row['interval']):<20}"
             f"{number(test.get('image_auroc')):>11}{number(test.get('pixel_auroc')):>12}"
@@ -216,6 +217,17 @@ def with_ends(estimate: Row) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:.3g}"
+
+
+def of(n: int | None, total: int) -> str:
+    """A count of a whole; of many, such as pixels, the share.
+
+    >>> of(3, 17), of(None, 17), of(2425, 2_739_448)
+    ('3/17', '-/17', '0.000885')
+    """
+    if total > MANY:
+        return "-" if n is None else f"{n / total:.3g}"
+    return f"{_count(n)}/{_count(total)}"
 
 
 def _count(value: int | None) -> str:
