@@ -7,7 +7,7 @@ from typing import Any
 from curate.wording import number
 
 WIDTH = 100
-MANY = 9999
+MANY = 999
 ITEMS = {"image": "images", "region": "regions", "pixel": "pixels"}
 MISSES = {
     "image": "escapes per million parts",
