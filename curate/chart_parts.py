@@ -91,6 +91,7 @@ def ticks_x(frame: Frame, label: str) -> str:
 
 
 def ticks_y(frame: Frame, label: str = "", whole: bool = False, most: int = MAX_TICKS) -> str:
+    """The axis on the left, with its name if it has one; whole: of counts."""
     out = []
     for value in ticks(*frame.y_range, most=most, whole=whole):
         y = at(frame.y(value))
@@ -110,6 +111,7 @@ def ticks_y(frame: Frame, label: str = "", whole: bool = False, most: int = MAX_
 def text_at(
     x: float, y: float, text: str, anchor: str = "start", colour: str = INK, bold: bool = False
 ) -> str:
+    """Text at a place; everything in it is escaped."""
     weight = ' font-weight="600"' if bold else ""
     return (
         f'<text x="{at(x)}" y="{at(y)}" text-anchor="{anchor}" fill="{colour}"{weight}>{shown(text)}</text>'
@@ -117,6 +119,7 @@ def text_at(
 
 
 def points(frame: Frame, pairs: Sequence[tuple[float, float]]) -> str:
+    """Values (x, y) as the points of a line."""
     return " ".join(f"{at(frame.x(x))},{at(frame.y(y))}" for x, y in pairs)
 
 
@@ -135,4 +138,9 @@ def short_number(value: float) -> str:
 
 
 def shortened(text: str, most: int) -> str:
+    """Text of at most so many characters.
+
+    >>> shortened("foreign_particle", 9)
+    'foreign_…'
+    """
     return text if len(text) <= most else f"{text[: most - 1]}…"

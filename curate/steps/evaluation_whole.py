@@ -41,6 +41,14 @@ class Scored:
 def whole(
     context: Context, scored: Sequence[Scored], parts: Sequence[dict[str, Any]], options: Options
 ) -> dict[str, Any]:
+    """The whole evaluation.
+
+    Args:
+        parts: of each detector, in the order of scored: detector and categories.
+
+    Returns:
+        After data_schemas/evaluation.json.
+    """
     categories = sorted({category for part in parts for category in part["categories"]})
     return {
         "dataset": context.paths.name,
