@@ -18,6 +18,7 @@ VERBS = (
     "evaluate",
     "sizes",
     "subset",
+    "propose",
     "triage",
     "export",
     "export-model",

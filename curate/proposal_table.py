@@ -9,9 +9,7 @@ import numpy as np
 from curate.ground_truth import decode_runs, encode_runs
 from curate.images import Array
 from curate.propose import Proposal
-from curate.schema import load
 
-COLUMNS = list(load("proposal")["properties"])
 Row = dict[str, Any]
 
 

@@ -12,7 +12,7 @@ from curate import __version__, tables
 from curate.errors import CurateError
 from curate.files import fingerprint, read_json, write_bytes, write_json
 from curate.progress import bar
-from curate.steps import subset
+from curate.steps import subset, sync_proposals
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
 from curate.steps.threshold_record import history_of, settle
@@ -70,6 +70,7 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
     """Empty what was stored of detectors, a threshold, checks and subsets whose files or records are gone."""
     from curate.store import heatmaps, marks
     from curate.store.fields import OUTCOME, detector_fields, suspicion_field
+    from curate.store.proposals import remove_proposals
     from curate.store.quality import clear_quality
     from curate.store.subsets import remove_subset
 
@@ -80,6 +81,9 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
             marks.remove(context.paths.name, part)
         if kind == "subset":
             remove_subset(context.paths.name, name)
+            marks.remove(context.paths.name, part)
+        if kind == "proposals":
+            remove_proposals(context.paths.name, name)
             marks.remove(context.paths.name, part)
         if kind in ("detector", "threshold"):
             fields = [*detector_fields(name), suspicion_field(name)] if name else ["predicted", OUTCOME]
@@ -115,6 +119,8 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
             told = suspicions(paths, name)
             held = fingerprint([samples, digest(predictions), *([told] if told else [])])
             parts[f"detector {name}"] = (held, _storing(context, name)) if current else _outdated(held)
+            if (proposed := sync_proposals.checksum(context, name)) is not None:
+                parts[f"proposals {name}"] = (proposed, sync_proposals.storing(context, name))
     if as_made(paths, "threshold", paths.threshold) and _fits_its_scores(context, parts):
         checksums = {name: part[0] for name, part in parts.items()}
         current = _made_of_these(context, "threshold", "samples")

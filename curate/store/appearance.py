@@ -7,10 +7,17 @@ from typing import Any
 from curate.quality import FIELDS as QUALITY
 from curate.store.dataset import load
 from curate.store.failures import database_errors
-from curate.store.fields import OUTCOME, detector_fields, detectors_in, fiftyone, suspicion_field
+from curate.store.fields import (
+    OUTCOME,
+    detector_fields,
+    detectors_in,
+    fiftyone,
+    proposals_field,
+    suspicion_field,
+)
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
-WHITE, CYAN = "#ffffff", "#0a9fc2"
+WHITE, CYAN, PINK = "#ffffff", "#0a9fc2", "#e36bd0"
 SLATE = "#4b5563"  # for values without a colour of their own; a pool of many would give each score another
 COLOUR_MAP = "Turbo"
 OPACITY = 0.5
@@ -73,7 +80,7 @@ def detectors_of(dataset: Any) -> list[str]:
 def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
     odm = fiftyone("core.odm")
     known = set(dataset.get_field_schema())
-    scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map", "suspicion")]
+    scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map", "suspicion", "proposals")]
     used = {name for name, empty in _emptiness(dataset).items() if not empty}
     groups = {"ANOMALY": [*scores, "predicted", OUTCOME], **GROUPS}
     listed = {name for names in groups.values() for name in names}
@@ -132,6 +139,16 @@ def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
     fields += [{"path": "gt_mask", "fieldColor": WHITE, "maskTargetsColors": masks}]
     boxed = [{"value": name, "color": CYAN} for name in dataset.distinct("boxes.detections.label")]
     fields += [{"path": "boxes", "fieldColor": CYAN, "colorByAttribute": "label", "valueColors": boxed}]
+    proposed = [{"value": "proposal", "color": PINK}]
+    fields += [
+        {
+            "path": proposals_field(name),
+            "fieldColor": PINK,
+            "colorByAttribute": "label",
+            "valueColors": proposed,
+        }
+        for name in detectors
+    ]
     shown = [field for name in detectors for field in detector_fields(name)]
     fields += [{"path": field, "fieldColor": ORANGE} for field in shown]
     dataset.app_config.color_scheme = fo.ColorScheme(

@@ -125,6 +125,11 @@ def suspicion_field(detector: str) -> str:
     return f"{detector_fields(detector)[0].removesuffix('_score')}_suspicion"
 
 
+def proposals_field(detector: str) -> str:
+    """Name of the field with the masks that are proposed from a detector's maps."""
+    return f"{detector_fields(detector)[0].removesuffix('_score')}_proposals"
+
+
 def detectors_in(dataset: Any) -> list[str]:
     """Detectors that have fields in a dataset, as their names stand in the fields; sorted."""
     known = set(dataset.get_field_schema())
@@ -135,7 +140,11 @@ def detectors_in(dataset: Any) -> list[str]:
 def judgements(dataset: Any) -> list[str]:
     """Fields of a dataset that hold what detectors and the threshold say of an image."""
     detectors = detectors_in(dataset)
-    fields = [field for name in detectors for field in (*detector_fields(name), suspicion_field(name))]
+    fields = [
+        field
+        for name in detectors
+        for field in (*detector_fields(name), suspicion_field(name), proposals_field(name))
+    ]
     known = set(dataset.get_field_schema())
     return [field for field in (*fields, OUTCOME) if field in known] + ["predicted"] * bool(detectors)
 
