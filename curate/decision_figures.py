@@ -102,7 +102,10 @@ def _combined(
         or false_alarm_rate.low is None
         or false_alarm_rate.high is None
     ):
-        return Estimate(value, level=level, n=n, note=" ".join({recall.note, false_alarm_rate.note} - {""}))
+        notes = dict.fromkeys(
+            filter(None, (recall.note, false_alarm_rate.note))
+        )  # a set would vary its order
+        return Estimate(value, level=level, n=n, note=" ".join(notes))
     low, high = figure(recall.low, false_alarm_rate.high), figure(recall.high, false_alarm_rate.low)
     methods = {recall.method, false_alarm_rate.method}
     return Estimate(

@@ -81,3 +81,12 @@ def test_wrong_input_is_refused() -> None:
         at_threshold(SCORES, LABELS, range(39), 5.0)
     with pytest.raises(ValueError, match="defect_rate"):
         at_threshold(SCORES, LABELS, range(40), 5.0, defect_rate=2)
+
+
+def test_notes_of_both_rates_come_in_one_order() -> None:
+    for n_anomalous in range(2, 14):  # a set of texts has an order of its own in every process
+        labels = np.arange(n_anomalous + 20) < n_anomalous
+        scores = np.arange(len(labels)) % 2 * 1.0
+        groups = ["a" if label else "b" for label in labels]
+        note = at_threshold(scores, labels, groups, 0.5)["f1"].note
+        assert note.startswith(f"{n_anomalous} items in 1 groups") and " 20 items in 1 groups" in note
