@@ -90,7 +90,9 @@ def propose(image: Array, anomaly_map: Array, threshold: float, how: How | None 
     for number, found in enumerate(ndimage.find_objects(labels), start=1):
         place = crop_around(found, coarse.shape)
         own = labels[place] == number
-        outline = None if chosen.method == PLAIN else _outline(image[place], anomaly_map[place], own, refine)
+        outline = None
+        if chosen.method != PLAIN:
+            outline = _outline(image[place], anomaly_map[place], own, refine, chosen.min_area_px)
         union[place] |= own if outline is None else outline
         if outline is not None:
             refined[place] |= outline
@@ -174,8 +176,8 @@ def drawn(proposals: list[Proposal], image_hw: tuple[int, int]) -> Array:
     return mask
 
 
-def _outline(image: Array, anomaly_map: Array, coarse: Array, refine: Any) -> Array | None:
-    """A refined region in a crop, without holes; None where none is found that is believed."""
+def _outline(image: Array, anomaly_map: Array, coarse: Array, refine: Any, min_area_px: int) -> Array | None:
+    """A refined region in a crop, without holes and specks; None where none is found that is believed."""
     if coarse.all():
         return None
     shrink = LONGEST_PX / max(coarse.shape)
@@ -183,7 +185,8 @@ def _outline(image: Array, anomaly_map: Array, coarse: Array, refine: Any) -> Ar
         found = _smaller(image, anomaly_map, coarse, refine, shrink)
     else:
         found = refine(image, anomaly_map, coarse)
-    outline = np.asarray(ndimage.binary_fill_holes(touching(found, coarse)), dtype=np.bool_)
+    filled = np.asarray(ndimage.binary_fill_holes(touching(found, coarse)), dtype=np.bool_)
+    outline = large_enough(filled, min_area_px)
     share = outline.sum() / coarse.sum()
     return outline if SHRINKS_TO <= share <= GROWS_TO else None
 

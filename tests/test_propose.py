@@ -67,7 +67,7 @@ def test_contrast_of_an_even_ring_is_finite_and_other_regions_are_no_ring() -> N
     assert contrast(image, mask, ~mask) == 0.0
 
 
-@pytest.mark.parametrize("kept", [0.0, SHRINKS_TO / 2])
+@pytest.mark.parametrize("kept", [0.0, 4 / 600, SHRINKS_TO / 2])
 def test_an_outline_that_is_not_believed_leaves_the_coarse_region(
     monkeypatch: pytest.MonkeyPatch, kept: float
 ) -> None:
@@ -174,3 +174,18 @@ def test_a_refinement_is_asked_with_its_parameters(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(REFINEMENTS, "watershed", Entry("curate.proposals.watershed", ""))
     with pytest.raises(TypeError, match="no_such"):
         propose(image_of(), spotted(), 3, How("watershed", {"no_such": 1}))
+
+
+def test_a_region_that_refinement_makes_a_speck_keeps_its_own_outline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import curate.proposals.contrast as module
+
+    def one_pixel(image: np.ndarray, anomaly_map: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+        found = np.zeros_like(coarse)
+        found[tuple(np.argwhere(coarse)[0])] = True
+        return found
+
+    monkeypatch.setattr(module, "refine", one_pixel)
+    found = propose(image_of(), spotted(), 3, How("contrast"))
+    assert [(each.area_px, each.method) for each in found] == [(5, "plain"), (12, "plain")]

@@ -19,6 +19,7 @@ from curate.store.fields import fiftyone, proposals_field
 
 LABEL = "proposal"
 ABOUT = "Proposed defect regions with their masks, to be accepted, edited or rejected."
+SHIFT_PX = 1e-6
 FACTS = ("area_px", "contrast", "map_max", "method", "digest")
 Row = dict[str, Any]
 
@@ -93,6 +94,16 @@ def mask_of_detections(detections: Iterable[Mapping[str, Any]], image_hw: tuple[
     return mask
 
 
+def relative_box(box_xyxy: tuple[int, int, int, int], image_hw: tuple[int, int]) -> list[float]:
+    """The reverse of box_of, shifted by a millionth of a pixel.
+
+    FiftyOne cuts off what follows the point; without the shift a rounding error would cost a whole pixel.
+    """
+    height, width = image_hw
+    x0, y0, x1, y1 = box_xyxy
+    return [(x0 + SHIFT_PX) / width, (y0 + SHIFT_PX) / height, (x1 - x0) / width, (y1 - y0) / height]
+
+
 def box_of(bounding_box: Sequence[float], image_hw: tuple[int, int]) -> tuple[int, int, int, int]:
     """The pixels of a relative box (left, top, width, height), half-open and inside of the image.
 
@@ -134,7 +145,6 @@ def _fitted(packed: bytes | None, box_hw: tuple[int, int]) -> Array:
 
 def _detections(field: str, rows: Sequence[Mapping[str, Any]], image_hw: tuple[int, int]) -> Row:
     """One image's proposals as FiftyOne stores them."""
-    height, width = image_hw
     pack = fiftyone("core.utils").serialize_numpy_array
     detections = []
     for row in rows:
@@ -147,7 +157,7 @@ def _detections(field: str, rows: Sequence[Mapping[str, Any]], image_hw: tuple[i
                 "tags": [],
                 "label": LABEL,
                 "confidence": row["confidence"],
-                "bounding_box": [x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
+                "bounding_box": relative_box((x0, y0, x1, y1), image_hw),
                 "mask": Binary(pack(crop_of(row).astype(np.uint8))),
                 **{name: row[name] for name in FACTS},
                 "n_in_image": len(rows),
@@ -175,7 +185,7 @@ def _declare(dataset: Any, field: str) -> None:
     schemas = dataset.label_schemas
     classes = [LABEL, *sorted(filter(None, dataset.distinct("defect_types")))]
     made = dataset.generate_label_schemas(fields=[field], scan_samples=False)
-    made = made.get(field, made) | {"classes": classes}
+    made = made.get(field, made) | {"classes": classes, "component": "dropdown"}
     if schemas.get(field) != made:
         dataset.set_label_schemas({**schemas, field: made})
         dataset.activate_label_schemas([field])
