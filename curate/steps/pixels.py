@@ -1,8 +1,8 @@
 """Pixel figures of a detector, from the maps and masks in the workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -27,34 +27,36 @@ def pixel_auroc(context: Context, rows: pd.DataFrame, detector: str) -> float | 
     Returns:
         None when no image has a defect pixel, or no map.
     """
-    folder = context.paths.detector(detector)
-    usable = []
+    folder, masks = context.paths.detector(detector), context.paths.masks
+    usable, has_defect = [], False
     for row in to_rows(rows):
-        truth = truth_of(row, context.paths.masks)
-        if row["raw_map"] is not None and truth is not None:
-            usable.append((folder / row["raw_map"], truth))
-    if not any(truth.any() for _, truth in usable):
+        truth = truth_of(row, masks) if row["raw_map"] is not None else None
+        if truth is not None:
+            usable.append(row)
+            has_defect |= bool(truth.any())
+    if not has_defect:
         return None
-    return accumulate(_Maps([path for path, _ in usable]), [truth for _, truth in usable]).auroc()
+    maps = _Each(usable, lambda row: read_raw(folder / row["raw_map"]))
+    return accumulate(maps, _Each(usable, lambda row: np.asarray(truth_of(row, masks)))).auroc()
 
 
-class _Maps(Sequence[Array]):
-    """Anomaly maps in files, read when they are asked for."""
+class _Each(Sequence[Array]):
+    """Arrays of rows, read when they are asked for, so that one at a time is in memory."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = paths
+    def __init__(self, rows: list[dict[str, Any]], read: Callable[[dict[str, Any]], Array]) -> None:
+        self._rows, self._read = rows, read
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> Array: ...
     @overload
-    def __getitem__(self, index: slice) -> "_Maps": ...
-    def __getitem__(self, index: int | slice) -> "Array | _Maps":
+    def __getitem__(self, index: slice) -> "_Each": ...
+    def __getitem__(self, index: int | slice) -> "Array | _Each":
         if isinstance(index, slice):
-            return _Maps(self._paths[index])
-        return read_raw(self._paths[index])
+            return _Each(self._rows[index], self._read)
+        return self._read(self._rows[index])
 
 
 def truth_of(row: dict[str, object], masks: Path) -> Array | None:

@@ -12,7 +12,7 @@ import pandas as pd
 from curate import threshold_advice as advising
 from curate.errors import CurateError
 from curate.intervals import Estimate
-from curate.max_area import highest_level
+from curate.max_area import region_levels
 from curate.metrics import METRICS
 from curate.registry import lookup
 from curate.steps.pixels import pixel_auroc
@@ -57,10 +57,10 @@ def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str
 
 
 def map_statistic(params: Mapping[str, Any]) -> Statistic | None:
-    """What a rule takes of each map instead of its highest value; None for all rules but max_area."""
+    """What a rule takes of maps and regions instead of the highest value; None for all rules but max_area."""
     if "max_area_px" not in params:
         return None
-    return functools.partial(highest_level, max_area_px=params["max_area_px"])
+    return functools.partial(region_levels, max_area_px=params["max_area_px"])
 
 
 def _nothing_to_choose_on(context: Context, rule: str, problems: list[str]) -> str:

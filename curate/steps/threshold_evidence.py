@@ -1,12 +1,13 @@
 """What a threshold is chosen from and judged by: scores of images, peaks of regions, counted pixels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from curate.anomaly_maps import read_raw
 from curate.errors import CurateError, listed
@@ -20,7 +21,7 @@ from curate.threshold_evidence import LEVELS, Evidence
 from curate.threshold_params import GROUPED_BY
 
 N_BINS = 4096
-Statistic = Callable[[Array], float]
+Statistic = Callable[[Array, Array, int], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def parts(
         rows: of one category, from curate.steps.joined.with_scores.
         level: "image", "region" or "pixel".
         group: column whose values say which images are not independent.
-        statistic: at the level "region", what to take of an (H, W) map instead of its highest value.
+        statistic: at the level "region", what to take instead of the highest value: from an (H, W) map, its
+            labels and the number R of its regions, a number for each region, or for the whole map if R is 0.
 
     Raises:
         ValueError: no such level or column.
@@ -74,7 +76,7 @@ def parts(
     if level == "image":
         return Parts(_images(chosen, group), _images(held, group), shared=shared)
     folder = context.paths.detector(detector)
-    read = [list(_mapped(part, folder, context.paths.masks)) for part in (chosen, held)]
+    read = [_mapped(part, folder, context.paths.masks) for part in (chosen, held)]
     left_out = len(chosen) + len(held) - len(read[0]) - len(read[1])
     if not read[0] and len(chosen):
         raise CurateError(
@@ -122,7 +124,23 @@ def snapped(threshold: float, edges: Array | None) -> float:
     return float(edges[np.searchsorted(edges, threshold, side="left")])
 
 
-Mapped = tuple[dict[str, Any], Path, Array]
+@dataclass(frozen=True)
+class _Mapped:
+    """An image with a map whose defects are known pixel by pixel; both are read when they are asked for."""
+
+    row: dict[str, Any]
+    folder: Path
+    masks: Path
+
+    @property
+    def anomaly_map(self) -> Array:
+        """(H, W) float32."""
+        return read_raw(self.folder / self.row["raw_map"])
+
+    @property
+    def truth(self) -> Array | None:
+        """(H, W) bool."""
+        return truth_of(self.row, self.masks)
 
 
 def _images(rows: pd.DataFrame, group: str) -> Evidence:
@@ -133,61 +151,48 @@ def _images(rows: pd.DataFrame, group: str) -> Evidence:
     )
 
 
-def _mapped(rows: pd.DataFrame, folder: Path, masks: Path) -> Iterator[Mapped]:
-    """Images with a map whose defects are known pixel by pixel: row, file of the map, (H, W) bool truth."""
-    for row in to_rows(rows):
-        truth = truth_of(row, masks) if row["raw_map"] is not None else None
-        if truth is not None:
-            yield row, folder / row["raw_map"], np.packbits(truth, axis=1)
+def _mapped(rows: pd.DataFrame, folder: Path, masks: Path) -> list[_Mapped]:
+    images = [_Mapped(row, folder, masks) for row in to_rows(rows) if row["raw_map"] is not None]
+    return [image for image in images if image.truth is not None]
 
 
-def _truth(row: dict[str, Any], packed: Array) -> Array:
-    return np.unpackbits(packed, axis=1, count=int(row["width"])).astype(bool)
+def _highest(anomaly_map: Array, labels: Array, n_regions: int) -> Sequence[float]:
+    if not n_regions:
+        return [float(anomaly_map.max())]
+    return [float(peak) for peak in ndimage.maximum(anomaly_map, labels, range(1, n_regions + 1))]
 
 
-def _highest(anomaly_map: Array) -> float:
-    return float(anomaly_map.max())
-
-
-def _regions(mapped: list[Mapped], group: str, statistic: Statistic) -> Evidence:
+def _regions(mapped: list[_Mapped], group: str, statistic: Statistic) -> Evidence:
     scores: list[float] = []
     anomalous: list[bool] = []
     groups: list[str] = []
-    for row, path, packed in mapped:
-        anomaly_map, truth = read_raw(path), _truth(row, packed)
-        labels, n_regions = label_regions(truth)
-        if n_regions:
-            lowest = anomaly_map.min()
-            found = [
-                statistic(np.where(labels == number, anomaly_map, lowest))
-                for number in range(1, n_regions + 1)
-            ]
-        else:
-            found = [statistic(anomaly_map)]
+    for image in mapped:
+        labels, n_regions = label_regions(np.asarray(image.truth))
+        found = statistic(image.anomaly_map, labels, n_regions)
         scores += found
         anomalous += [n_regions > 0] * len(found)
-        groups += [str(row[group])] * len(found)
+        groups += [str(image.row[group])] * len(found)
     return Evidence.of(
         np.array(scores, dtype=np.float64), np.array(anomalous, dtype=bool), np.array(groups, dtype=object),
         level="region",
     )  # fmt: skip
 
 
-def _edges(mapped: list[Mapped]) -> Array:
+def _edges(mapped: list[_Mapped]) -> Array:
     """Lower edges of bins: N_BINS over the range of the maps, and as many above for what the test holds."""
-    ends = [(float(m.min()), float(m.max())) for m in (read_raw(path) for _, path, _ in mapped)]
+    ends = [(float(m.min()), float(m.max())) for m in (image.anomaly_map for image in mapped)]
     lo, hi = min(end for end, _ in ends), max(end for _, end in ends)
     width = (hi - lo) or max(abs(hi), 1.0)
     return np.asarray(lo + width * np.arange(2 * N_BINS + 1) / N_BINS)
 
 
-def _pixels(mapped: list[Mapped], group: str, edges: Array) -> Evidence:
+def _pixels(mapped: list[_Mapped], group: str, edges: Array) -> Evidence:
     """Pixels counted by group and bin; what lies below the bins counts in one of its own."""
     counts: dict[str, Array] = {}
-    for row, path, packed in mapped:
-        truth = _truth(row, packed)
-        bins = np.searchsorted(edges, read_raw(path).astype(np.float64), side="right")
-        held = counts.setdefault(str(row[group]), np.zeros((2, len(edges) + 1)))
+    for image in mapped:
+        truth = image.truth
+        bins = np.searchsorted(edges, image.anomaly_map.astype(np.float64), side="right")
+        held = counts.setdefault(str(image.row[group]), np.zeros((2, len(edges) + 1)))
         for side in (0, 1):
             held[side] += np.bincount(bins[truth == bool(side)], minlength=len(edges) + 1)
     values = np.append(np.nextafter(edges[0], -np.inf), edges)

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import genpareto
-from skimage.morphology import area_opening
 
 from curate import tail_fit
-from curate.max_area import highest_level
 from curate.threshold_evidence import Evidence
 from curate.thresholds import (
     conformal,
@@ -18,7 +16,6 @@ from curate.thresholds import (
     fixed_fpr,
     fixed_miss_rate,
     k_sigma,
-    max_area,
     quantile,
     review_band,
     youden,
@@ -210,28 +207,6 @@ def test_review_band_by_rates_is_conformal_on_both_sides() -> None:
     assert (few.review_from, few.threshold, few.supported) == (-np.inf, np.inf, False)
     assert "9 normal images" in few.reason
     assert "9 anomalous images" in few.reason
-
-
-@given(st.integers(0, 10**6), st.integers(0, 60), st.booleans())
-def test_highest_level_is_the_maximum_of_the_area_opening(seed: int, area: int, flat: bool) -> None:
-    rng = np.random.default_rng(seed)
-    found = rng.integers(0, 6, (8, 11)).astype(np.float32) if flat else rng.random((8, 11), dtype=np.float32)
-    ranks = np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int32)
-    opened = area_opening(ranks, area + 1, connectivity=2).max()
-    assert highest_level(found, area) == np.unique(found)[opened]
-
-
-def test_highest_level_refuses_an_area_of_the_whole_map() -> None:
-    with pytest.raises(ValueError, match="area of 0 to 5 pixels; found 6"):
-        highest_level(np.zeros((2, 3)), 6)
-    with pytest.raises(ValueError, match="finite"):
-        highest_level(np.array([[np.nan]]), 0)
-
-
-def test_max_area_lies_above_the_highest_level() -> None:
-    cut = max_area.choose(normals([0.5, 0.25], level="region"), max_area_px=4)
-    assert 0.5 < cut.threshold < 0.500001
-    assert "more than 4 pixels" in cut.claim
 
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.4])
