@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from curate.cut_points import PLURALS, between_0_and_1
+from curate.cut_points import NORMALS, PLURALS, between_0_and_1
 from curate.rate_cuts import group_shares, highest_cut, lowest_cut, one_per_group
 from curate.threshold_evidence import Evidence
 
@@ -47,7 +47,7 @@ def conformal_cut(items: Evidence, rate: float, name: str, per: str = "item") ->
     mass, n_groups = group_shares(units)
     needed = groups_needed(exact)
     if n_groups < needed:
-        kind = f"{'normal' if alarms else 'anomalous'} {PLURALS[items.level]}"
+        kind = f"normal {NORMALS[items.level]}" if alarms else f"anomalous {PLURALS[items.level]}"
         grouped = n_groups < len(items.scores)
         reason = (
             f"{name} = {rate:g} needs at least {needed:,} {'groups of ' if grouped else ''}{kind} "

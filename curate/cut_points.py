@@ -10,6 +10,7 @@ from curate.ranking import Counts
 from curate.threshold_evidence import Evidence
 
 PLURALS = {"image": "images", "region": "regions", "pixel": "pixels"}
+NORMALS = PLURALS | {"region": "images"}  # a normal image has no region, and stands for itself
 WHAT_TO_DO = {"normal": "Add normal images to the calibration part.", "anomalous": "Add anomalous ones."}
 
 
@@ -33,7 +34,7 @@ def need_anomalies(evidence: Evidence, rule: str) -> Evidence:
 
 def _some(found: Evidence, evidence: Evidence, rule: str, label: str) -> Evidence:
     if not len(found.scores):
-        what = PLURALS[evidence.level]
+        what = (NORMALS if label == "normal" else PLURALS)[evidence.level]
         raise ValueError(
             f'The rule "{rule}" needs {label} {what}; found none among {len(evidence.scores)}. '
             f"{WHAT_TO_DO[label]}"

@@ -4,11 +4,12 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from curate.cut_points import NORMALS
+from curate.cut_points import PLURALS as ITEMS
 from curate.wording import number
 
 WIDTH = 100
 MANY = 999
-ITEMS = {"image": "images", "region": "regions", "pixel": "pixels"}
 MISSES = {
     "image": "escapes per million parts",
     "region": "missed per million parts",
@@ -49,7 +50,7 @@ def _expected(content: Row) -> list[str]:
         found = row["expected"]
         if not found:
             continue
-        unit = "1,000 normal " + ITEMS[content["level"]]
+        unit = "1,000 normal " + NORMALS[content["level"]]
         text = f"{category}: false alarms per {unit} {with_ends(found['false_alarms_per_1000'])}"
         if found["escapes_per_million"]["value"] is not None:
             text += f"; {MISSES[content['level']]} {with_ends(found['escapes_per_million'])}"
@@ -125,8 +126,9 @@ def _shortfalls(by_category: Row, level: str) -> list[str]:
 def _category(category: str, row: Row, content: Row) -> list[str]:
     level, with_rate = content["level"], content["defect_rate"] is not None
     counts = [row[part][key] for part in ("calibration", "test") for key in ("n_normal", "n_anomalous")]
+    whole = f" {NORMALS[level]}" if NORMALS[level] != ITEMS[level] else ""
     out = [
-        f"{category}: {counts[0]:,} normal and {counts[1]:,} anomalous {ITEMS[level]} in calibration, "
+        f"{category}: {counts[0]:,} normal{whole} and {counts[1]:,} anomalous {ITEMS[level]} in calibration, "
         f"{counts[2]:,} and {counts[3]:,} in test",
         f"  {'rule':<16}{'threshold':>9}  {'interval':<18}{'alarms per 1,000':<20}"
         f"{'escapes per million' if with_rate else 'share of defects missed':<24}{'to review':<9}",

@@ -3,6 +3,7 @@
 import shlex
 from typing import Any
 
+from curate.cut_points import PLURALS
 from curate.errors import AlreadyExists
 from curate.files import read_json
 from curate.runs import versions
@@ -25,8 +26,6 @@ from curate.threshold_decisions import (
     standing,
 )
 from curate.threshold_params import Settings, choice
-
-PLURALS = {"image": "images", "region": "regions", "pixel": "pixels"}
 
 
 def run(

@@ -1,7 +1,7 @@
 """Split conformal: bounds the probability of a false alarm for any distribution; needs no defect."""
 
 from curate.conformal_cuts import conformal_cut
-from curate.cut_points import PLURALS, need_normals, once_each
+from curate.cut_points import NORMALS, need_normals, once_each
 from curate.rate_cuts import highest_rate, one_per_group
 from curate.threshold_evidence import Cut, Evidence, Fact
 
@@ -54,7 +54,7 @@ def choose(evidence: Evidence, *, alpha: float = 0.01, per: str = "item") -> Cut
             f"The bound holds on average over calibrations; with this one the rate is at most {bound:.3g} "
             f"(confidence {CONFIDENCE:g})."
         )
-    what = PLURALS[evidence.level][:-1]
+    what = NORMALS[evidence.level][:-1]
     of = f"any {what} of a new group" if per == "group" else f"a new normal {what}"
     if per == "item" and n_groups < n:
         of = f"a normal {what} of a new group"

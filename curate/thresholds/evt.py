@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from curate import tail_fit
-from curate.cut_points import PLURALS, between_0_and_1, need_normals, once_each
+from curate.cut_points import NORMALS, between_0_and_1, need_normals, not_negative, once_each
 from curate.images import Array
 from curate.rate_cuts import group_codes
 from curate.threshold_evidence import Cut, Evidence, Fact
@@ -36,18 +36,17 @@ def choose(
         n_check: samples for the check; 0 leaves out the check and the interval.
 
     Raises:
-        ValueError: alpha or tail outside (0, 1), alpha not below tail, n_check below 0, or no normal item.
+        ValueError: alpha or tail outside (0, 1), alpha not below tail, n_check or seed below 0, or no normal.
 
     Source: Pickands 1975, doi:10.1214/aos/1176343003; Siffer et al., KDD 2017, doi:10.1145/3097983.3098144
     """
     exact = between_0_and_1("tail", tail)
     if between_0_and_1("alpha", alpha) >= exact:
         raise ValueError(f"Expected alpha below the tail of {tail:g}; found {alpha:g}. Use fixed_fpr.")
-    if n_check < 0:
-        raise ValueError(f"Expected n_check of at least 0; found {n_check}.")
+    not_negative(n_check=n_check, seed=seed)
     normals = once_each(need_normals(evidence, "evt"), "evt")
     ranked = np.sort(normals.scores)
-    n, what = len(ranked), PLURALS[evidence.level]
+    n, what = len(ranked), NORMALS[evidence.level]
     start = float(ranked[max(n - 1 - math.floor(exact * n), 0)])
     excesses = ranked[ranked > start] - start
     if len(excesses) < FEWEST or excesses[0] == excesses[-1]:
@@ -55,6 +54,13 @@ def choose(
             f"Fitting a tail of {tail:g} needs at least {math.ceil(FEWEST / exact):,} normal {what} in "
             f"calibration, {FEWEST} of them above the others; there are {n:,}, and {len(excesses)} with a "
             f"score above {start:.6g}."
+        )
+        return Cut(float("inf"), None, False, "", reason, facts={"n_normal": n, "n_excesses": len(excesses)})
+    if between_0_and_1("alpha", alpha) * n >= len(excesses):
+        reason = (
+            f"alpha = {alpha:g} is no rate of the tail: of {n:,} normal {what}, {len(excesses):,} have a "
+            f"score above its start, and {int((ranked == start).sum()):,} that of its start, {start:.6g}. "
+            "Use fixed_fpr."
         )
         return Cut(float("inf"), None, False, "", reason, facts={"n_normal": n, "n_excesses": len(excesses)})
     return _fitted(normals, start, excesses, alpha, n_check, np.random.default_rng(seed))

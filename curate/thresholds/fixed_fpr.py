@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from curate.cut_points import PLURALS, between_0_and_1, need_normals
+from curate.cut_points import NORMALS, between_0_and_1, need_normals
 from curate.rate_cuts import highest_rate, hits_allowed, lowest_cut, one_per_group, trials_needed
 from curate.threshold_evidence import Cut, Evidence, Fact
 
@@ -43,7 +43,7 @@ def choose(
     threshold = lowest_cut(normals, normals.weights, allowed, evidence)
     n_alarms = float(normals.weights[normals.scores >= threshold].sum())
     facts: dict[str, Fact] = {"n_normal": total, "n_false_alarms": n_alarms, "rate": n_alarms / total}
-    what = PLURALS[evidence.level]
+    what = NORMALS[evidence.level]
     claim = f"On these {total:,.0f} normal {what} the false alarm rate is {n_alarms / total:.3g}"
     if evidence.level != "pixel":
         units = one_per_group(normals, highest=True)
@@ -67,7 +67,7 @@ def _certified(normals: Evidence, alpha: float, confidence: float) -> Cut:
             "Pixels of one image are not independent: their rate cannot be certified. Use images."
         )
     units = one_per_group(normals, highest=True)
-    n, what = len(units.scores), PLURALS[normals.level]
+    n, what = len(units.scores), NORMALS[normals.level]
     grouped = n < len(normals.scores)
     allowed = hits_allowed(n, alpha, confidence)
     facts: dict[str, Fact] = {"n_normal": len(normals.scores), "n_groups": n, "n_allowed": allowed}

@@ -35,7 +35,8 @@ def choose(evidence: Evidence, *, k: float = 3.0, robust: bool = False) -> Cut:
     normals = need_normals(evidence, "k_sigma")
     scores, weights = normals.scores, normals.weights
     total = float(weights.sum())
-    mean = float((scores * weights).sum() / total)
+    lowest = float(scores.min())  # from which equal scores differ by 0, without rounding
+    mean = lowest + float(((scores - lowest) * weights).sum() / total)
     deviation = math.sqrt(float(((scores - mean) ** 2 * weights).sum() / total))
     centre, spread = mean, deviation
     if robust:

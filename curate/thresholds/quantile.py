@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from curate.cut_points import PLURALS, between_0_and_1, just_above, need_normals
+from curate.cut_points import NORMALS, between_0_and_1, just_above, need_normals
 from curate.images import Array
 from curate.threshold_evidence import Cut, Evidence
 
@@ -39,7 +39,7 @@ def choose(evidence: Evidence, *, q: float = 0.99) -> Cut:
     reason = ""
     if total < needed:
         reason = (
-            f"q = {q:g} needs at least {needed:,} normal {PLURALS[evidence.level]} in calibration; "
+            f"q = {q:g} needs at least {needed:,} normal {NORMALS[evidence.level]} in calibration; "
             f"there are {total:,.0f}. Between the two highest scores it is a guess."
         )
     return Cut(
@@ -62,4 +62,4 @@ def weighted_quantile(scores: Array, weights: Array, q: float) -> float:
         for at in (whole, whole + 1)
     )
     share = max(place - whole, 0.0)
-    return lower * (1 - share) + upper * share
+    return min(lower + share * (upper - lower), upper)  # exact where both are equal

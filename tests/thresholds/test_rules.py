@@ -259,3 +259,12 @@ def test_rates_of_groups_are_those_of_their_worst_item() -> None:
     stopped = fixed_fpr.choose(normals(scores, groups), alpha=0.05, certify=True)
     assert 119 < stopped.threshold < 119.001
     assert conformal_risk.choose(anomalies(scores, groups), beta=0.05, per="group").threshold == 4
+
+
+def test_a_normal_item_of_regions_is_called_an_image() -> None:
+    evidence = normals(np.arange(100), level="region")
+    for rule in (conformal, fixed_fpr):
+        assert "100 normal images" in rule.choose(evidence, alpha=0.05).claim
+        assert "normal images in calibration" in rule.choose(evidence, alpha=0.0001).reason
+    with pytest.raises(ValueError, match="needs normal images"):
+        conformal.choose(evidence.where(evidence.anomalous))
