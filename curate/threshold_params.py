@@ -9,6 +9,7 @@ from typing import Any
 from curate.registry import lookup
 from curate.threshold_advice import parameters
 from curate.threshold_evidence import LEVELS
+from curate.threshold_values import check_kinds, check_values
 from curate.thresholds import THRESHOLDS
 
 GROUPED_BY = "part_id"
@@ -56,7 +57,8 @@ def complete(rule: str, given: Mapping[str, Any]) -> Params:
     """The parameters a rule works with: those given, and the defaults of the others.
 
     Raises:
-        ValueError: no such rule; or it has no parameter of this name, and the message lists those it has.
+        ValueError: no such rule; or it has no parameter of this name, and the message lists those it has; or
+            a value is of another kind than the parameter.
 
     >>> complete("f1_max", {"alpha": 0.01})
     Traceback (most recent call last):
@@ -66,6 +68,7 @@ def complete(rule: str, given: Mapping[str, Any]) -> Params:
     for name in given:
         if name not in own:
             raise ValueError(_unknown(name, rule, own))
+    check_kinds(rule, given)
     return {**own, **given}
 
 
@@ -73,8 +76,8 @@ def choice(detector: str, rule: str, settings: Settings) -> Params:
     """What is decided, as a decision states it; refuses what cannot be asked for.
 
     Raises:
-        ValueError: no such rule, level or parameter; the rule makes no sense at the level; or the defect rate
-            is no share.
+        ValueError: no such rule, level or parameter; the rule makes no sense at the level; the defect rate
+            is no share; or a value is out of the range that the rule has for it.
     """
     module = lookup(THRESHOLDS, rule, "threshold rule")
     if settings.level not in LEVELS:
@@ -86,11 +89,11 @@ def choice(detector: str, rule: str, settings: Settings) -> Params:
             f"Rules for {settings.level}: {', '.join(fit)}."
         )
     rate = settings.defect_rate
-    if rate is not None and not 0 < rate < 1:
-        raise ValueError(f"Expected a defect rate in (0, 1); found {rate}. Write one in a hundred as 0.01.")
+    check_rate(rate)
     params = complete(rule, settings.params)
     if rate is not None and "defect_rate" in params and "defect_rate" not in settings.params:
         params["defect_rate"] = rate
+    check_values(rule, params, settings.level)
     return {
         "detector": detector,
         "level": settings.level,
@@ -99,6 +102,18 @@ def choice(detector: str, rule: str, settings: Settings) -> Params:
         "group": settings.group,
         "defect_rate": rate,
     }
+
+
+def check_rate(defect_rate: float | None) -> None:
+    """Refuse a defect rate outside (0, 1); None is one that is not known.
+
+    Raises:
+        ValueError: it lies outside.
+    """
+    if defect_rate is not None and not 0 < defect_rate < 1:
+        raise ValueError(
+            f"Expected a defect rate in (0, 1); found {defect_rate}. Write one in a hundred as 0.01."
+        )
 
 
 def _unknown(name: str, rule: str, own: Params) -> str:

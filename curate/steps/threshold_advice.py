@@ -13,7 +13,8 @@ from curate.steps.threshold_choice import band, expected, map_statistic, number,
 from curate.steps.threshold_evidence import Parts, parts
 from curate.threshold_advice import Advice
 from curate.threshold_evidence import Evidence
-from curate.threshold_params import Settings
+from curate.threshold_params import Settings, check_rate
+from curate.threshold_values import check_kinds
 from curate.thresholds import THRESHOLDS
 
 N_REPLICATES = 200
@@ -33,11 +34,15 @@ def run(context: Context, detector: str, settings: Settings | None = None) -> Ro
         interval, supported, claim, reason, warnings, expected (name -> estimate), recommended, why.
 
     Raises:
-        ValueError: no rule has a parameter given; no such level or column.
+        ValueError: no rule has a parameter given, or its value is of another kind; no such level or column;
+            or the defect rate is no share.
         Missing: the dataset has not been split or scored.
         CurateError: no category has a labelled image in its calibration part.
     """
     asked = settings or Settings()
+    check_rate(asked.defect_rate)
+    for rule in THRESHOLDS:
+        check_kinds(rule, asked.params)
     merged = with_scores(context, detector)
     by_category: dict[str, Row] = {}
     for category, rows in merged.groupby("category", sort=True):
