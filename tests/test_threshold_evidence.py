@@ -12,7 +12,7 @@ from curate.recipe import Source
 from curate.steps import ingest, split
 from curate.steps.joined import with_scores
 from curate.steps.record import Context
-from curate.steps.threshold_choice import map_statistic
+from curate.steps.threshold_choice import map_statistic, warnings_of
 from curate.steps.threshold_evidence import parts, snapped
 from curate.tables import to_rows
 from curate.workspace import Workspace
@@ -105,3 +105,15 @@ def test_a_detector_without_maps_is_for_images_only(context: Context) -> None:
     rows = with_scores(context, "padim").assign(raw_map=None)
     with pytest.raises(CurateError, match=r"level pixel needs anomaly maps .* --level image"):
         parts(context, rows, "padim", "pixel")
+
+
+def test_verdicts_beside_unlabelled_images_are_told(context: Context) -> None:
+    rows = with_scores(context, "padim").reset_index(drop=True)
+    inside = rows.index[rows["assigned_split"] == "calibration"]
+    rows.loc[inside[:3], "verdict"] = "normal", "anomalous", "skipped"
+    assert warnings_of(parts(context, rows, "padim"), "part_id") == []  # all of the part is labelled
+    rows.loc[inside[3], "label"] = "unknown"
+    given = parts(context, rows, "padim")
+    assert given.judged == {"calibration": 2}
+    (told,) = warnings_of(given, "part_id")
+    assert "2 of the calibration part; other images there have no label yet" in told

@@ -142,6 +142,12 @@ def warnings_of(given: Parts, group: str) -> list[str]:
             f"Calibration and test have images of the same {group} ({names}): the figures of the test are "
             f"too good. Split again with --group {group}."
         )
+    if given.judged:
+        counts = " and ".join(f"{n:,} of the {part} part" for part, n in given.judged.items())
+        told.append(
+            f"Labels from triage: {counts}; other images there have no label yet and are left out. If people "
+            "looked at images for their scores, these are not like parts to come, and no rate or bound holds."
+        )
     return told
 
 

@@ -1,7 +1,7 @@
 """What a threshold is chosen from and judged by: scores of images, peaks of regions, counted pixels."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from curate.threshold_evidence import LEVELS, Evidence
 from curate.threshold_params import GROUPED_BY
 
 N_BINS = 4096
+DECIDED = ("normal", "anomalous")
 Statistic = Callable[[Array, Array, int], Sequence[float]]
 
 
@@ -33,6 +34,7 @@ class Parts:
         left_out: images without a map, and anomalous ones whose defect is not known pixel by pixel.
         edges: (K,) ascending lower edges of the bins that pixels are counted in; None at other levels.
         shared: groups that have images in both parts.
+        judged: of parts that hold unlabelled images, how many labels are verdicts, by name of the part.
     """
 
     calibration: Evidence
@@ -40,6 +42,7 @@ class Parts:
     left_out: int = 0
     edges: Array | None = None
     shared: tuple[str, ...] = ()
+    judged: Mapping[str, int] = field(default_factory=dict)
 
 
 def parts(
@@ -73,8 +76,9 @@ def parts(
     chosen, held = (known[known["assigned_split"] == part] for part in ("calibration", "test"))
     check_group(pd.concat([chosen, held]), group)
     shared = tuple(sorted(set(map(str, chosen[group])) & set(map(str, held[group]))))
+    judged = {part: n for part in ("calibration", "test") if (n := _judged(rows, part))}
     if level == "image":
-        return Parts(_images(chosen, group), _images(held, group), shared=shared)
+        return Parts(_images(chosen, group), _images(held, group), shared=shared, judged=judged)
     folder = context.paths.detector(detector)
     read = [_mapped(part, folder, context.paths.masks) for part in (chosen, held)]
     left_out = len(chosen) + len(held) - len(read[0]) - len(read[1])
@@ -85,10 +89,16 @@ def parts(
         )
     if level == "region":
         both = [_regions(part, group, statistic or _highest) for part in read]
-        return Parts(both[0], both[1], left_out, shared=shared)
+        return Parts(both[0], both[1], left_out, shared=shared, judged=judged)
     edges = _edges(read[0])
     both = [_pixels(part, group, edges) for part in read]
-    return Parts(both[0], both[1], left_out, edges, shared)
+    return Parts(both[0], both[1], left_out, edges, shared, judged)
+
+
+def _judged(rows: pd.DataFrame, part: str) -> int:
+    """Labels that are verdicts, where other images of the part have no label: somebody chose among them."""
+    inside = rows[rows["assigned_split"] == part]
+    return int(inside["verdict"].isin(DECIDED).sum()) if (inside["label"] == "unknown").any() else 0
 
 
 def check_group(rows: pd.DataFrame, group: str) -> None:
