@@ -10,9 +10,8 @@ from curate.images import Array
 from curate.intervals import GroupDraws
 from curate.pixel_histograms import AUPIMO_RATES, Metric, PixelHistograms
 from curate.pixel_items import PixelItem
-from curate.pixel_keys import KeyCells, Partition
 from curate.pixel_measures import Slab
-from curate.pixel_tally import TOTAL_OF, TOTALS, Tally
+from curate.pixel_tally import TOTAL_OF, TOTALS, Cells, Tally, Totals
 
 N_BINS = 2048
 LOWEST_RATE = 1e-6  # of false positives that bins still tell apart on a log axis
@@ -22,12 +21,24 @@ CHUNK = 32  # groups whose sums are added to the replicates at a time
 class Bins:
     """Bins of cells, in the order of the scores; can stand in for a Partition when pixels are counted."""
 
-    def __init__(self, partition: Partition | KeyCells, bin_of: Array, n_bins: int) -> None:
+    def __init__(self, partition: Cells, bin_of: Array, n_bins: int) -> None:
         self._partition, self._bin_of, self.n_cells = partition, bin_of, n_bins
 
     def cells(self, keys: Array) -> Array:
         """(N,) int64 bins of (N,) keys."""
-        return np.asarray(self._bin_of[self._partition.cells(keys)])
+        return np.asarray(self.of_cells(self._partition.cells(keys)))
+
+    def of_cells(self, cells: Array) -> Array:
+        """(N,) bins of (N,) cells of the partition."""
+        return np.asarray(self._bin_of[cells])
+
+    def gathered(self, mass: Array) -> Array:
+        """(n_cells,) float64 sums of a (K,) mass in cells of the partition."""
+        return np.bincount(self._bin_of, weights=mass, minlength=self.n_cells)
+
+    def coarse_of(self, start: int, stop: int) -> Array:
+        """(stop - start,) zeros: bins lie across coarse cells, so errors can be summed and not be placed."""
+        return np.zeros(stop - start, dtype=np.int64)
 
 
 def binned(found: PixelHistograms, names: set[str], n_bins: int = N_BINS) -> Bins:
@@ -93,6 +104,49 @@ class Sums:
         return np.where((slab.n_negative > 0) & (slab.n_positive > 0), value, np.nan)
 
 
+class Resampling:
+    """Sums over groups, and over those that each replicate of a bootstrap drew; groups come one by one."""
+
+    def __init__(self, names: Iterable[str], n_bins: int, draws: GroupDraws, n_replicates: int) -> None:
+        """names: of the masses, each in n_bins bins."""
+        self._names, self._n_bins, self._draws = sorted(names), n_bins, draws
+        width = len(self._names) * n_bins + len(TOTALS)
+        self._whole, self._replicates = np.zeros(width), np.zeros((n_replicates, width))
+        self._rows, self._weights = np.zeros((CHUNK, width)), np.zeros((CHUNK, n_replicates))
+        self._n_waiting = 0
+
+    def add(self, masses: Mapping[str, Array], totals: Totals, stratum: int) -> None:
+        """Add a group: its masses (B,) by name, what they are fractions of, and the stratum of the draws."""
+        sums = [masses[name] for name in self._names]
+        self._rows[self._n_waiting] = np.concatenate([*sums, totals.numbers()])
+        self._weights[self._n_waiting] = self._draws.next(stratum)
+        self._n_waiting += 1
+        if self._n_waiting == CHUNK:
+            self._flush()
+
+    def sums(self) -> tuple[Sums, Sums]:
+        """Over all groups, and over those of each replicate."""
+        self._flush()
+        return self._split(self._whole), self._split(self._replicates)
+
+    def _flush(self) -> None:
+        n = self._n_waiting
+        self._replicates += self._weights[:n].T @ self._rows[:n]
+        self._whole += self._rows[:n].sum(axis=0)
+        self._n_waiting = 0
+
+    def _split(self, table: Array) -> Sums:
+        n = self._n_bins
+        masses = {name: table[..., at * n : (at + 1) * n] for at, name in enumerate(self._names)}
+        numbers = table[..., len(self._names) * n :]
+        return Sums(masses, {name: numbers[..., at] for at, name in enumerate(TOTALS)})
+
+
+def moved(metric: Metric, value: float, whole: Sums, replicates: Sums) -> Array:
+    """(...) replicates of a metric, moved by what the bins change of the value itself."""
+    return np.clip(replicates.values(metric) + value - whole.values(metric), 0, 1)
+
+
 def resampled(
     groups: Iterable[Iterable[PixelItem]],
     bins: Bins,
@@ -106,30 +160,10 @@ def resampled(
         groups: images of each group, all of them finite; lazy.
         draws: the first stratum is that of groups without defects, the second that of the others.
     """
-    order = [*sorted(names), *TOTALS]
-    width = len(names) * bins.n_cells + len(TOTALS)
-    whole, replicates = np.zeros(width), np.zeros((n_replicates, width))
-    rows, weights = np.zeros((CHUNK, width)), np.zeros((CHUNK, n_replicates))
-    n_waiting = 0
+    resampling = Resampling(names, bins.n_cells, draws, n_replicates)
     for items in groups:
         tally = Tally.empty(bins, names, 1 << 32)
         for item in items:
             tally.add(item)
-        sums = [tally.masses[name] for name in sorted(names)]
-        rows[n_waiting] = np.concatenate([*sums, tally.totals.numbers()])
-        weights[n_waiting] = draws.next(int(tally.totals.n_anomalous > 0))
-        n_waiting += 1
-        if n_waiting == CHUNK:
-            replicates += weights.T @ rows
-            whole += rows.sum(axis=0)
-            n_waiting = 0
-    replicates += weights[:n_waiting].T @ rows[:n_waiting]
-    whole += rows[:n_waiting].sum(axis=0)
-    return _split(whole, order, bins.n_cells), _split(replicates, order, bins.n_cells)
-
-
-def _split(table: Array, order: list[str], n_bins: int) -> Sums:
-    n_masses = len(order) - len(TOTALS)
-    masses = {name: table[..., at * n_bins : (at + 1) * n_bins] for at, name in enumerate(order[:n_masses])}
-    numbers = table[..., n_masses * n_bins :]
-    return Sums(masses, {name: numbers[..., at] for at, name in enumerate(order[n_masses:])})
+        resampling.add(tally.masses, tally.totals, int(tally.totals.n_anomalous > 0))
+    return resampling.sums()

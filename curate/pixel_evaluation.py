@@ -4,8 +4,8 @@ Values are exact within a stated bound. Intervals come from some thousand bins: 
 to the replicates that drew it, and the replicates are moved by what the bins change of the value itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -15,9 +15,11 @@ from curate.curves import Curve
 from curate.image_curves import banded, pr, precision_at, roc, tpr_at
 from curate.intervals import LEVEL, Estimate, GroupDraws, bootstrapped
 from curate.metrics.auc_spro import FPR_LIMITS as SPRO_LIMITS
-from curate.pixel_bins import Sums, binned, resampled
+from curate.pixel_bins import Sums, binned, moved, resampled
+from curate.pixel_decision import Decided
 from curate.pixel_histograms import TOLERANCE, Bounded, Metric, count
-from curate.pixel_items import Channel, PixelItem
+from curate.pixel_items import Channel, Key, PixelItem
+from curate.pixel_slices import SliceCounts, SliceGroups, metrics_of
 from curate.pixel_tally import Survey
 from curate.ranking import Counts
 
@@ -36,22 +38,27 @@ class PixelEvaluation:
 
     Attributes:
         estimates: pixel_auroc, pixel_average_precision, pixel_f1_max, aupro_<limit>, aupimo, and
-            auc_spro_<limit> where there are channels; the value is None where a label is absent.
+            auc_spro_<limit> where there are channels; seg_f1, pixel_precision and pixel_recall where a
+            threshold is given. The value is None where a label is absent.
         curves: "roc", "pr" and "pro"; empty where no pixel is defect. A band is an interval at each x for
         itself. not_finite: names of images whose map holds NaN or infinity; they are left out of everything.
         error_bound: how far from exact a value is at most.
+        slices: pixel_auroc, pixel_average_precision, aupro_<limit> and auc_spro_<limit> of each slice that an
+            image or a region is in; see curate.pixel_slices.
     """
 
     estimates: dict[str, Estimate]
     curves: dict[str, Curve]
     not_finite: list[str]
     error_bound: float
+    slices: dict[Key, dict[str, Estimate]] = field(default_factory=dict)
 
 
 def evaluate_pixels(
     items: Callable[[], Iterable[PixelItem]],
     *,
     fpr_limits: tuple[float, ...] = FPR_LIMITS,
+    threshold: float | None = None,
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
     level: float = LEVEL,
@@ -65,6 +72,7 @@ def evaluate_pixels(
         items: gives the images, the same ones at each call, those of a group one after the other; called
             three times, seldom four or five. Sizes may differ.
         fpr_limits: of AUPRO, each in (0, 1].
+        threshold: of map values; pixels >= it are predicted to be defect.
         n_replicates: of the bootstrap; 0 leaves intervals and bands out.
         progress: called with numbers that add up to that of the images.
 
@@ -75,7 +83,8 @@ def evaluate_pixels(
     told = _Progress(progress)
     metrics = _metrics(fpr_limits)
     names = of.masses_of([*metrics, of.auc_spro(1.0)])
-    survey, sizes = _surveyed(told.watch(items(), first=True), names)
+    slices = SliceGroups()
+    survey, sizes = _surveyed(told.watch(items(), first=True), names, slices)
     if survey.totals.n_channels:
         metrics += [of.auc_spro(limit) for limit in SPRO_LIMITS]
     names = of.masses_of(metrics)
@@ -84,16 +93,23 @@ def evaluate_pixels(
     defined = [metric for metric in metrics if measured[metric.name].value is not None]
     bound = max((measured[metric.name].bound for metric in defined), default=0.0)
     bins, not_finite = binned(found, names), list(found.not_finite)
+    shown = metrics_of(fpr_limits, survey.totals.n_channels > 0)
+    sliced = (
+        SliceCounts(found, slices, shown, n_replicates, seed) if slices.images or slices.regions else None
+    )
+    decided = None if threshold is None else Decided(threshold)
     del found
     draws = GroupDraws(sizes, n_replicates, np.random.default_rng(seed))
-    groups = _groups(told.watch(items()), survey)
+    groups = _groups(told.watch(items()), survey, [each for each in (sliced, decided) if each is not None])
     whole, replicates = resampled(groups, bins, names, draws, n_replicates)
     told.finish()
     estimates = {
         metric.name: _estimate(metric, measured[metric.name], whole, replicates, sum(sizes), level, survey)
         for metric in metrics
     }
-    return PixelEvaluation(estimates, _curves(whole, replicates, level), not_finite, bound)
+    estimates |= decided.estimates(n_replicates, seed, level) if decided else {}
+    parts = sliced.estimates(level) if sliced else {}
+    return PixelEvaluation(estimates, _curves(whole, replicates, level), not_finite, bound, parts)
 
 
 def _metrics(fpr_limits: tuple[float, ...]) -> list[Metric]:
@@ -101,14 +117,17 @@ def _metrics(fpr_limits: tuple[float, ...]) -> list[Metric]:
     return [*pixels, *(of.aupro(limit) for limit in fpr_limits), of.aupimo()]
 
 
-def _surveyed(items: Iterable[PixelItem], names: set[str]) -> tuple[Survey, tuple[int, int]]:
-    """The first pass, and the number of groups without and with a defect."""
+def _surveyed(
+    items: Iterable[PixelItem], names: set[str], slices: SliceGroups
+) -> tuple[Survey, tuple[int, int]]:
+    """The first pass, and the number of groups without and with a defect, of all and of each slice."""
     survey, sizes = Survey(names), [0, 0]
     seen: set[int] = set()
     current, has_image, has_defect = None, False, False
 
     def close() -> None:
         sizes[int(has_defect)] += has_image
+        slices.close()
 
     for position, item in enumerate(items):
         if item.group != current or position == 0:
@@ -120,14 +139,28 @@ def _surveyed(items: Iterable[PixelItem], names: set[str]) -> tuple[Survey, tupl
         survey.add(item)
         if position not in survey.not_finite:
             has_image, has_defect = True, has_defect or bool(item.gt_mask.any())
+            slices.add(item)
     close()
     return survey, (sizes[0], sizes[1])
 
 
-def _groups(items: Iterable[PixelItem], survey: Survey) -> Iterator[Iterator[PixelItem]]:
-    """Images of one group after the other, without those that are not finite; each is read when asked for."""
-    finite = (item for position, item in enumerate(items) if position not in survey.not_finite)
-    for _, members in groupby(finite, key=lambda item: item.group):
+def _groups(
+    items: Iterable[PixelItem], survey: Survey, others: Sequence[SliceCounts | Decided]
+) -> Iterator[Iterator[PixelItem]]:
+    """Images of one group after the other, without those that are not finite; each is read when asked for.
+
+    Args:
+        others: see each image, too.
+    """
+
+    def finite() -> Iterator[PixelItem]:
+        for position, item in enumerate(items):
+            if position not in survey.not_finite:
+                for other in others:
+                    other.add(item)
+                yield item
+
+    for _, members in groupby(finite(), key=lambda item: item.group):
         yield members
 
 
@@ -149,8 +182,8 @@ def _estimate(
         notes.append(f"Exact within {measured.bound:.1g}.")
     if n_groups < FEW_GROUPS:
         notes.append(f"Intervals from {n_groups} groups are rough, and rather too narrow.")
-    moved = replicates.values(metric) + measured.value - whole.values(metric)
-    return bootstrapped(measured.value, np.clip(moved, 0, 1), n_groups, level, " ".join(notes))
+    draws = moved(metric, measured.value, whole, replicates)
+    return bootstrapped(measured.value, draws, n_groups, level, " ".join(notes))
 
 
 def _curves(whole: Sums, replicates: Sums, level: float) -> dict[str, Curve]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from curate.images import Array
 
+Key = tuple[str, str]  # names a slice: a column, and a value in it
 EXACT_IN_FLOAT32 = (np.float32, np.float16, np.bool_, np.uint8, np.int8, np.uint16, np.int16)
 
 
@@ -18,10 +19,12 @@ class Channel:
     Attributes:
         mask: (H, W) bool.
         saturation_px: so many found pixels make it complete; less than one counts as one.
+        slices: those that it belongs to, besides those of its image.
     """
 
     mask: Array
     saturation_px: float
+    slices: Sequence[Key] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class PixelItem:
         gt_mask: (H, W) bool, True on the defect; all False makes the image a normal one.
         group: whom the image belongs to, for intervals; images of a group come one after the other.
         channels: the single defects, where the truth has them; together they are gt_mask.
+        slices: sets of images that this one belongs to, such as ("lot", "A"), to be told apart.
+        region_slices: of each region in label order (see curate.masks.label_regions), sets of regions that it
+            belongs to, such as ("defect_type", "scratch"); empty for no region at all.
     """
 
     name: str
@@ -40,6 +46,8 @@ class PixelItem:
     gt_mask: Array
     group: str = ""
     channels: Sequence[Channel] = ()
+    slices: Sequence[Key] = ()
+    region_slices: Sequence[Sequence[Key]] = ()
 
 
 def check_pair(anomaly_map: Array, gt_mask: Array) -> None:
