@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from detectors.geometry import Geometry
 
 Span = tuple[int, int]
+SIDE_MAX = 8192  # masks are resized to it
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ def of_side(side: int, aspect: str, sizes_hw: Sequence[tuple[int, int]]) -> Inpu
         sizes_hw: height and width of the images.
 
     Raises:
-        ValueError: a side below 32, or an unknown aspect.
+        ValueError: a side below 32 or above SIDE_MAX, or an unknown aspect.
     """
     from detectors.geometry import SIDE_MIN, Geometry, choose_hw
 
-    if aspect not in ("keep", "stretch") or side < SIDE_MIN:
+    if aspect not in ("keep", "stretch") or not SIDE_MIN <= side <= SIDE_MAX:
         raise ValueError(
-            f'Expected a side from {SIDE_MIN} on and "keep" or "stretch"; found {side}, "{aspect}".'
+            f'Expected a side from {SIDE_MIN} to {SIDE_MAX}, "keep" or "stretch"; found {side}, "{aspect}".'
         )
     image_hw = choose_hw(sizes_hw, side) if aspect == "keep" else (side, side)
     return Inputs((View(Geometry(image_hw, None, aspect)),))  # type: ignore[arg-type]

@@ -120,3 +120,9 @@ def test_a_side_alone_tells_a_geometry() -> None:
         of_side(8, "keep", [(500, 1250)])
     with pytest.raises(ValueError, match='"squash"'):
         of_side(256, "squash", [(500, 1250)])
+
+
+@pytest.mark.parametrize("side", [31, 8193, 10**11])
+def test_a_side_that_no_detector_has_is_refused(side: int) -> None:
+    with pytest.raises(ValueError, match="a side from 32 to 8192"):
+        of_side(side, "keep", [(48, 64)])

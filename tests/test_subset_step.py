@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curate import tables, verdicts
-from curate.errors import AlreadyExists, CurateError, Missing
+from curate.errors import AlreadyExists, CurateError, Missing, Unreadable
 from curate.files import read_json
 from curate.manifest import read as manifest
 from curate.schema import check_table
@@ -150,6 +150,17 @@ def test_unknown_subsets_and_names_are_told(context: Context) -> None:
         export.run(context, subset="tiny")
     with pytest.raises(ValueError, match="1 to 80 letters"):
         subset.run(context, SMALL, "../up")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"settings": 5}', '{"settings": {}, "members": "a"}'])
+def test_a_damaged_subset_is_told_and_made_again(context: Context, content: str) -> None:
+    subset.run(context, SMALL)
+    subset.content_of(context.paths, "small").write_text(content)
+    for use in (lambda: export.run(context, subset="small"), lambda: subset.run(context, SMALL)):
+        with pytest.raises(Unreadable, match=r"small\.json .*--as small --overwrite"):
+            use()
+    assert subset.run(context, SMALL, overwrite=True)["fresh"]
+    assert rows(context)
 
 
 def test_an_unsplit_dataset_is_told_to_split(context: Context) -> None:

@@ -49,16 +49,18 @@ def run(
     }  # fmt: skip
     with command("sizes", home, as_json, arguments) as job:
         from curate.steps import sizes
+        from curate.steps.outside import outside
         from curate.steps.record import digest
         from curate.steps.sizes_picture import draw
 
         context = job.alone(job.workspace.existing(name))
         rows = table.expanduser().absolute() if table else None
+        picture = out.expanduser().absolute() if out else None
+        outside(context, table=rows, out=picture)
         result = sizes.run(
             context, detector, category=category, defect_type=defect_type, input_side=input_side,
             aspect=aspect, table=rows, bins=bins, unit=unit, min_overlap=min_overlap, seed=seed,
         )  # fmt: skip
-        picture = out.expanduser().absolute() if out else None
         if picture is not None:
             named = [name, category, defect_type, result["recall"] and result["detector"]]
             draw(result, f"Size of defects: {', '.join(filter(None, named))}", picture)

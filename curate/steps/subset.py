@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from curate import tables
-from curate.errors import AlreadyExists, CurateError, Missing
+from curate.errors import AlreadyExists, CurateError, Missing, Unreadable
 from curate.files import read_json, write_json
 from curate.schema import check_table, load
 from curate.steps import labels
@@ -20,6 +20,7 @@ from curate.tables import to_rows
 from curate.workspace import NAME, DatasetPaths
 
 COLUMNS = list(load("subset")["properties"])
+_SETTINGS = {"measure", "at_most", "any_region", "normals_per_anomalous", "seed"}
 
 
 def run(
@@ -61,8 +62,8 @@ def run(
         "seed": seed,
     }
     rows, about = table_of(context.paths, name), content_of(context.paths, name)
-    earlier = read_json(about)["settings"] if about.exists() else settings
-    if earlier != settings and not (overwrite or dry_run):
+    earlier = settings if overwrite or dry_run or not about.exists() else _read(context, name)["settings"]
+    if earlier != settings:
         raise AlreadyExists(
             f'AlreadyExists: there is a subset "{name}" with other settings ({_words(earlier)}). Name this '
             "one otherwise with --as, or replace it with --overwrite."
@@ -96,7 +97,7 @@ def members(context: Context, name: str) -> pd.DataFrame:
             f'Missing: dataset "{context.paths.name}" has no subset "{name}" (it has: {known}). '
             f"Make one with: curate subset {context.paths.name} small --as {name} --max-diameter-px N"
         )
-    told = read_json(path)
+    told = _read(context, name)
     now = {**_made_of(context), "its files": digest(content)}
     noted = {**told["made_of"], "its files": told["members"]}
     if changed := [what for what, value in now.items() if noted.get(what) != value]:
@@ -123,6 +124,22 @@ def content_of(paths: DatasetPaths, name: str) -> Path:
 def table_of(paths: DatasetPaths, name: str) -> Path:
     """The images of a subset."""
     return paths.root / "subsets" / f"{name}.parquet"
+
+
+def _read(context: Context, name: str) -> dict[str, Any]:
+    """What a subset is, refused where its file is damaged."""
+    path = content_of(context.paths, name)
+    again = (
+        f"Make it again: curate subset {context.paths.name} small --as {name} --overwrite --max-diameter-px N"
+    )
+    try:
+        told = read_json(path)
+    except Unreadable as error:
+        raise Unreadable(f"{error} {again}") from error
+    parts = [told.get(key) for key in ("settings", "made_of", "members")] if isinstance(told, dict) else []
+    if list(map(type, parts)) != [dict, dict, str] or not _SETTINGS <= parts[0].keys():
+        raise Unreadable(f"Unreadable: {path} does not tell what the subset {name} is. {again}")
+    return dict(told)
 
 
 def _made_of(context: Context) -> dict[str, str]:
