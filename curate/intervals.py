@@ -14,6 +14,7 @@ from curate.images import Array
 
 LEVEL = 0.95
 N_REPLICATES = 1000
+FEW_GROUPS = 20  # a bootstrap over fewer covers less often than it says
 CHUNK_WEIGHTS = 1 << 20  # weights in memory at a time, 8 MiB
 NO_SPREAD = "All replicates are equal, so the bootstrap cannot tell the uncertainty."
 
@@ -201,6 +202,7 @@ def grouped_proportion(
     level: float = LEVEL,
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
+    weights: Array | None = None,
 ) -> Estimate:
     """A proportion of items that come in groups.
 
@@ -211,21 +213,26 @@ def grouped_proportion(
     Args:
         hits: (N,) bool.
         groups: (N,) whom an item belongs to.
+        weights: (N,) above 0, how many items an entry stands for; one each when None.
 
     Raises:
         ValueError: the lengths differ, or an item has no group.
     """
     found = np.asarray(hits, dtype=bool)
+    times = np.ones(len(found)) if weights is None else np.asarray(weights, dtype=np.float64)
     gathered = Groups.of(groups, [0] * len(found))
     n_groups, n_hits = sum(gathered.sizes), int(found.sum())
-    if n_groups == len(found):
+    if n_groups == len(found) and (times == 1).all():
         return proportion(n_hits, n_groups, level)
-    note = f"{len(found)} items in {n_groups} groups; an exact interval would take them for independent."
+    note = f"{times.sum():.0f} items in {n_groups} groups; an exact interval would take them for independent."
     if n_hits in (0, len(found)):
         exact = proportion(n_groups if n_hits else 0, n_groups, level)
         return replace(exact, note=f"{note} Each group counts as one trial.")
-    parts = [part[:, found].sum(axis=1) / part.sum(axis=1) for part in draws(gathered, n_replicates, seed)]
-    return bootstrapped(n_hits / len(found), np.concatenate(parts), n_groups, level, note)
+    if n_groups < FEW_GROUPS:
+        note += f" Intervals from only {n_groups} groups are rather too narrow."
+    hit = times * found
+    parts = [(part @ hit) / (part @ times) for part in draws(gathered, n_replicates, seed)]
+    return bootstrapped(float(hit.sum() / times.sum()), np.concatenate(parts), n_groups, level, note)
 
 
 def bootstrap(

@@ -3,13 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from curate.images import Array
-from curate.intervals import LEVEL, Estimate, bootstrap, bootstrapped, proportion
+from curate.intervals import LEVEL, Estimate, grouped_proportion, proportion
 from curate.threshold_evidence import Cut, Evidence
-
-N_REPLICATES = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def report(
 
 
 def share(items: Evidence, hit: Array, level: float = LEVEL, seed: int = 0, label: str = "") -> Estimate:
-    """Share of items that are hit, by weight, with its interval; see report.
+    """Share of items that are hit, by weight, with its interval; see report and grouped_proportion.
 
     Args:
         hit: (N,) bool.
@@ -87,25 +83,11 @@ def share(items: Evidence, hit: Array, level: float = LEVEL, seed: int = 0, labe
     n, groups = len(items.scores), len(set(items.groups.tolist()))
     if not n:
         return replace(proportion(0, 0, level), note=f"There is no {label} {items.level}.".replace("  ", " "))
-    value = float(items.weights[hit].sum() / items.weights.sum())
     if items.level == "pixel" and groups == n:
         note = "Pixels of one image are not independent, and which image they belong to is not known."
+        value = float(items.weights[hit].sum() / items.weights.sum())
         return Estimate(value, None, None, level, "", None, note)
-    if groups == n and (items.weights == 1).all():
-        return proportion(int(hit.sum()), n, level)
-    if not 0 < value < 1:
-        exact = proportion(groups if value else 0, groups, level)
-        return replace(
-            exact, value=value, note=f"{n} {items.level}s of {groups} groups; a group counts once."
-        )
-
-    def weighted(drawn: Array) -> Array:
-        weights = drawn * items.weights
-        return np.asarray(weights[:, hit].sum(axis=1) / weights.sum(axis=1))
-
-    one_kind = [0] * n
-    replicates = bootstrap(weighted, items.groups.tolist(), one_kind, N_REPLICATES, seed)
-    return bootstrapped(value, replicates, groups, level)
+    return grouped_proportion(hit, items.groups.tolist(), level, seed=seed, weights=items.weights)
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:

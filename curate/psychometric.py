@@ -16,14 +16,13 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, norm
 
 from curate.images import Array
-from curate.intervals import LEVEL, Estimate, group_weights
+from curate.intervals import FEW_GROUPS, LEVEL, Estimate, group_weights
 
 PROBABILITY = 0.9
 MIN_EACH = 10  # regions found, and missed, below which a curve of so many parameters is not fitted
 MAX_SLOPE = 50.0  # from 10 % to 90 % within a tenth of the diameter: a step, as far as anybody can tell
 MAX_RATE = 0.49
 TREND_P = 0.05
-FEW_GROUPS = 20  # a bootstrap over fewer groups covers less often than it says
 N_REPLICATES = 400
 STEPS = 40
 STARTS = (0.01, 0.2)  # of both rates

@@ -173,3 +173,19 @@ def test_groups_hold_the_truth_where_single_items_do_not() -> None:
             held[kind] += found.low <= truth <= found.high
     assert 0.88 <= held["parts"] / n_draws <= 0.99
     assert held["images"] / n_draws <= 0.8
+
+
+def test_an_interval_from_few_groups_says_so() -> None:
+    for n_groups, told in ((19, True), (20, False)):
+        hits, groups = np.arange(3 * n_groups) % 2 > 0, np.arange(3 * n_groups) // 3
+        found = grouped_proportion(hits, groups.tolist())
+        assert ("too narrow" in found.note) == told
+
+
+def test_a_weight_is_so_many_items() -> None:
+    hits, groups = np.arange(40) % 3 == 0, np.arange(40) // 4
+    weights = np.arange(40) % 5 + 1
+    found = grouped_proportion(hits, groups.tolist(), weights=weights)
+    apart = grouped_proportion(np.repeat(hits, weights), np.repeat(groups, weights).tolist())
+    assert found == apart
+    assert grouped_proportion(hits, list(range(40)), weights=weights).method == "group bootstrap"
