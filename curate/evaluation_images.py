@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from curate.curves import Curve
-from curate.errors import listed
 from curate.evaluation import Options, numbers, told
 from curate.evaluation_decision import (
     Threshold,
@@ -27,6 +26,10 @@ from curate.slices import DEFECT_TYPE, VIEW, slices, with_largest_region
 from curate.tables import to_rows
 
 GROUP = "part_id"
+OFFERED = (  # columns that say where an image comes from
+    "product", "category", "source", "lot", "panel", "piece", "position", "section", "station", "camera",
+    "lighting", "site", "operator", "machine_code",
+)  # fmt: skip
 
 
 def evaluate(
@@ -83,20 +86,26 @@ def check_columns(rows: pd.DataFrame, columns: Sequence[str]) -> None:
     Args:
         rows: test images of all categories.
     """
-    usable = [
-        name
-        for name in rows.columns
-        if rows[name].map(lambda value: isinstance(value, str)).any() and rows[name].nunique() > 1
-    ]
     for name in columns:
         if name in (DEFECT_TYPE, VIEW):
             continue
         if name not in rows.columns:
-            raise ValueError(f'Unknown column "{name}". Those with several values here:\n{listed(usable)}')
-        if not rows[name].notna().any():
-            raise ValueError(
-                f'The column "{name}" is empty. Those with several values here:\n{listed(usable)}'
-            )
+            raise ValueError(f'Unknown column "{name}". {_offered(rows)}')
+        if not _known(rows[name]).any():
+            raise ValueError(f'The column "{name}" is empty for the test images. {_offered(rows)}')
+
+
+def _known(values: pd.Series) -> Array:
+    return np.asarray(values.notna() & (values != ""), dtype=bool)
+
+
+def _offered(rows: pd.DataFrame) -> str:
+    """What can be sliced by here, in a sentence: columns of the trace with several values, not one each."""
+    here = [name for name in OFFERED if name in rows.columns]
+    several = [name for name in here if 1 < rows[name][_known(rows[name])].nunique() < len(rows)]
+    if several:
+        return f"Columns with several values here: {', '.join(several)}."
+    return f"No column has several values here; looked at {', '.join(here)}."
 
 
 def _figures(scores: Array, anomalous: Array, groups: Sequence[str], options: Options) -> ImageEvaluation:

@@ -18,6 +18,7 @@ from curate.evaluation_blocks import (
     table,
 )
 from curate.evaluation_mover import mover
+from curate.evaluation_slice_table import pixel_slices
 from curate.evaluation_words import REDUCTIONS, counted, how, interval
 
 Part = Mapping[str, Any]
@@ -117,6 +118,7 @@ def _detector(evaluation: Part, name: str, detector: str, part: Part, picture: P
     yield cost(part, where)
     yield from _reductions(part, where)
     yield from _slices(part)
+    yield from pixel_slices(part)
 
 
 def _decided(part: Part) -> str:

@@ -66,6 +66,7 @@ def _detector(detector: Part) -> Iterator[dict[str, Any]]:
             place = (name, category, row["column"], row["value"], "image")
             for metric in ("image_auroc", "image_average_precision", "false_alarm_rate", "miss_rate"):
                 yield _row(place, metric, row[metric])
+        yield from _pixel_slices(part, (name, category))
     if detector["overall"] is not None:
         yield from _levels(detector["overall"], (name, ALL))
         yield from _decided(detector["overall"]["at_threshold"], (name, ALL, "", "", "image"))
@@ -97,6 +98,18 @@ def _regions(regions: Part | None, place: tuple[str, str]) -> Iterator[dict[str,
         if smallest is not None:
             unit = regions["sizes"]["unit"]
             yield _row((*place, "", "", "region"), f"smallest_{metric}_diameter_{unit}", smallest)
+
+
+def _pixel_slices(part: Part, place: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """Figures of pixels and regions by slice; recalls by size are among those of the regions already."""
+    regions = part["regions"]
+    known = set() if regions is None else {("region_size", size["bin"]) for size in regions["sizes"]["bins"]}
+    for row in part["pixel_slices"]:
+        key = row["column"], row["value"]
+        for metric, estimate in row["figures"].items():
+            level = "region" if metric.startswith("region_recall") else "pixel"
+            if level == "pixel" or key not in known:
+                yield _row((*place, *key, level), metric, estimate)
 
 
 def _row(place: tuple[str, ...], metric: str, estimate: Part) -> dict[str, Any]:

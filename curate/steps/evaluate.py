@@ -29,7 +29,7 @@ from curate.steps.record import Context, digest, once
 from curate.workspace import file_name
 
 FILE = "evaluation.json"
-FORMAT = 1  # of the file; a new number evaluates again
+FORMAT = 2  # of the file; a new number evaluates again
 
 
 def run(context: Context, detectors: Sequence[str] = (), options: Options | None = None) -> dict[str, Any]:
@@ -144,9 +144,10 @@ def _category(
     at, how = map_threshold(
         context, scored.name, scored.decisions, category, {"test": rows, "calibration": calibration}, cut
     )
-    maps = evaluate_maps(rows, scored.folder, context.paths.masks, at, options, advance)
+    regions = region_table(rows, context.paths.masks)
+    maps = evaluate_maps(rows, scored.folder, context.paths.masks, at, options, advance, regions)
     advance(len(odd))
-    scores = evaluate_scores(rows, cut, options, region_table(rows, context.paths.masks))
+    scores = evaluate_scores(rows, cut, options, regions)
     return {
         **scores,
         **maps,
