@@ -47,11 +47,12 @@ def conformal_cut(items: Evidence, rate: float, name: str, per: str = "item") ->
     mass, n_groups = group_shares(units)
     needed = groups_needed(exact)
     if n_groups < needed:
-        kind = f"normal {NORMALS[items.level]}" if alarms else f"anomalous {PLURALS[items.level]}"
-        grouped = n_groups < len(items.scores)
+        unit = (NORMALS if alarms else PLURALS)[items.level]
+        kind = f"{'normal' if alarms else 'anomalous'} {unit}"
+        grouped, n = n_groups < len(items.scores), len(items.scores)
         reason = (
             f"{name} = {rate:g} needs at least {needed:,} {'groups of ' if grouped else ''}{kind} "
-            f"in calibration; there are {n_groups:,}{f' with {len(items.scores):,}' if grouped else ''}."
+            f"in calibration; there are {n_groups:,}{f' ({n:,} {unit})' if grouped else ''}."
         )
         return (float("inf") if alarms else float("-inf")), reason
     budget = exact * (n_groups + 1) - 1

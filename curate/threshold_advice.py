@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from curate import threshold_interval as bootstrap
-from curate.cut_points import PLURALS
+from curate.cut_points import NORMALS, PLURALS
 from curate.intervals import LEVEL, Estimate
 from curate.operating_point import OperatingPoint, report
 from curate.registry import lookup
@@ -136,22 +136,22 @@ def advise(
         rate = stated.get("defect_rate")
         point = None if test is None else report(cut, test, defect_rate=rate, level=level, seed=seed)
         rows.append(Advice(name, when, cut, around, point, False, cut.reason))
-    return _with_recommendation(rows, stated)
+    return _with_recommendation(rows, stated, calibration.level)
 
 
-def _with_recommendation(rows: list[Advice], stated: Mapping[str, Any]) -> list[Advice]:
+def _with_recommendation(rows: list[Advice], stated: Mapping[str, Any], level: str) -> list[Advice]:
     """Mark the first rule, of those that suit what is known, that the data support."""
     supported = {row.rule for row in rows if row.cut is not None and row.cut.supported}
-    for rule, why in _preferences(stated):
+    for rule, why in _preferences(stated, level):
         if rule in supported:
             return [replace(row, recommended=True, reason=why) if row.rule == rule else row for row in rows]
     return rows
 
 
-def _preferences(stated: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _preferences(stated: Mapping[str, Any], level: str) -> list[tuple[str, str]]:
     """Rules from the most to the least fitting one for what is known of the line, each with its reason."""
     costs = {"cost_miss", "cost_false_alarm", "defect_rate"} <= stated.keys()
-    wanted = []
+    normals, wanted = f"normal {NORMALS[level]}", []
     if costs and "cost_review" in stated:
         why = "Costs, also of a review, and the line's defect rate are known: the band costs least in sum."
         wanted.append(("review_band", why))
@@ -162,15 +162,18 @@ def _preferences(stated: Mapping[str, Any]) -> list[tuple[str, str]]:
         why = "Both rates are bounded, and what lies between the two thresholds goes to a person."
         wanted.append(("review_band", why))
     elif "beta" in stated:
-        why = "The miss rate is bounded, and there are enough anomalous items for that."
+        why = f"The miss rate is bounded, and there are enough anomalous {PLURALS[level]} for that."
         wanted.append(("conformal_risk", why))
     return [
         *wanted,
         (
             "conformal",
-            "It bounds false alarms for any distribution, and there are enough normal items for that.",
+            f"It bounds false alarms for any distribution, and there are enough {normals} for that.",
         ),
-        ("evt", "There are too few normal items for the bound of conformal, but their tail can be fitted."),
-        ("fixed_fpr", "The rate of false alarms can be measured on these normal items."),
-        ("max_normal", "There are too few normal items for any claim; no normal one seen raises an alarm."),
+        ("evt", f"There are too few {normals} for the bound of conformal, but their tail can be fitted."),
+        ("fixed_fpr", f"The rate of false alarms can be measured on these {normals}."),
+        (
+            "max_normal",
+            f"There are too few {normals} to bound the rate of false alarms; none of those seen raises one.",
+        ),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from curate.cut_points import NORMALS
 from curate.cut_points import PLURALS as ITEMS
+from curate.intervals import LEVEL
 from curate.wording import number
 
 WIDTH = 100
@@ -93,7 +94,9 @@ def advice(content: Row) -> str:
     ]
     for category, row in by_category.items():
         out += ["", *_category(category, row, content)]
-    out += ["", "> fits here   x not supported by these data:", *_shortfalls(by_category, level)]
+    out += ["", *_legend(level, content["defect_rate"])]
+    if shortfalls := _shortfalls(by_category, level):
+        out += ["", "x not supported by these data:", *shortfalls]
     out += ["", "when to take which"]
     for rule in next(iter(by_category.values()))["rules"]:
         only = "" if level in rule["levels"] else f" ({ITEMS[rule['levels'][0]]} only: --level)"
@@ -105,6 +108,23 @@ def advice(content: Row) -> str:
     if content.get("picture"):
         out.append(f"picture: {content['picture']}")
     return "\n".join(out)
+
+
+def _legend(level: str, defect_rate: float | None) -> list[str]:
+    """What the columns of the advice count."""
+    lines = [
+        f"[from, to]: interval of {LEVEL:g}. >: fits here.",
+        f"alarms per 1,000: of 1,000 normal {NORMALS[level]}, how many raise an alarm.",
+    ]
+    if defect_rate is None:
+        lines.append(f"share missed: share of the anomalous {ITEMS[level]} that pass.")
+    else:
+        of = ITEMS[level] if level == "pixel" else "parts"
+        lines.append(
+            f"escapes per million: of a million {of} of which {defect_rate:g} are anomalous, how many "
+            "anomalous ones pass."
+        )
+    return _wrapped(lines, "")
 
 
 def _shortfalls(by_category: Row, level: str) -> list[str]:
@@ -120,18 +140,21 @@ def _shortfalls(by_category: Row, level: str) -> list[str]:
             for text, categories in said.items()
         ],
         hang=16,
-    ) or ["  none"]
+    )
 
 
 def _category(category: str, row: Row, content: Row) -> list[str]:
     level, with_rate = content["level"], content["defect_rate"] is not None
     counts = [row[part][key] for part in ("calibration", "test") for key in ("n_normal", "n_anomalous")]
     whole = f" {NORMALS[level]}" if NORMALS[level] != ITEMS[level] else ""
-    out = [
+    told = (
         f"{category}: {counts[0]:,} normal{whole} and {counts[1]:,} anomalous {ITEMS[level]} in calibration, "
-        f"{counts[2]:,} and {counts[3]:,} in test",
+        f"{counts[2]:,} and {counts[3]:,} in test"
+    )
+    out = [
+        *_wrapped([told], ""),
         f"  {'rule':<16}{'threshold':>9}  {'interval':<18}{'alarms per 1,000':<20}"
-        f"{'escapes per million' if with_rate else 'share of defects missed':<24}{'to review':<9}",
+        f"{'escapes per million' if with_rate else 'share missed':<24}{'to review':<9}",
     ]
     out += [_rule(rule, with_rate) for rule in row["rules"] if level in rule["levels"]]
     fits = [f"fits here: {rule['rule']}. {rule['why']}" for rule in row["rules"] if rule["recommended"]]

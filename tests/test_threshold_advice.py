@@ -120,3 +120,15 @@ def test_unknown_parameters_and_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="works on images or regions; found pixels"):
         choose("conformal", pixels)
     assert parameters("conformal") == {"alpha": 0.01, "per": "item"}
+
+
+@pytest.mark.parametrize("level", ["image", "pixel"])
+def test_the_reason_names_what_is_counted(level: str) -> None:
+    evidence = Evidence.of(np.arange(40.0), np.arange(40) >= 20, level=level)
+    rows = advise(evidence, None, ["max_normal", "f1_max"], n_replicates=2)
+    told = {row.rule: row.reason for row in rows}
+    assert told["max_normal"].startswith(
+        f"There are too few normal {level}s to bound the rate of false alarms"
+    )
+    (f1_max,) = [row.cut for row in rows if row.rule == "f1_max"]
+    assert f1_max is not None and f"0.5 of the {level}s are anomalous" in f1_max.warnings[0]

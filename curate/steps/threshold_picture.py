@@ -41,7 +41,7 @@ def run(context: Context, decision: Row) -> Path | None:
         target = target.with_name(f"threshold_{level}.png")
 
     def work() -> Row:
-        title = f"{decision['detector']}: {decision['rule']}, decided {decision['at'][:10]}"
+        title = f"{decision['detector']}: {decision['rule']}, decided {decision['at'][:10]}; grey: interval"
         rules = {
             category: [{"rule": decision["rule"], "recommended": True, **row}]
             for category, row in decision["by_category"].items()
@@ -56,7 +56,9 @@ def run(context: Context, decision: Row) -> Path | None:
 def of_advice(context: Context, advice: Row) -> Path:
     """Draw threshold_advice.png: every rule that has a threshold; the one that fits is drawn through."""
     target = context.paths.threshold_picture.with_name("threshold_advice.png")
-    title = f"{advice['detector']}: all rules; drawn through: the one that fits; faint: not supported"
+    title = (
+        f"{advice['detector']}: all rules; line: the one that fits, grey: its interval; pale: not supported"
+    )
     rules = {category: row["rules"] for category, row in advice["by_category"].items()}
     _write(context, advice, rules, title, target, {})
     return target
@@ -84,7 +86,8 @@ def _write(
         column[0].set_title(category, fontsize=10)
     axes[0][0].legend(fontsize=7, frameon=False)
     more = len(rules) - len(categories)
-    figure.suptitle(title + (f" (the first {MOST_CATEGORIES} categories; {more} more)" if more else ""))
+    more_told = f" (the first {MOST_CATEGORIES} categories; {more} more)" if more else ""
+    figure.suptitle(title + more_told, fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     write_bytes(target, buffer.getvalue())

@@ -56,10 +56,9 @@ def choose(
     cut = cheapest_cut(evidence, costs, "cost_minimal")
     if absent:
         what = PLURALS[evidence.level]
-        reason = (
-            f"State {', '.join(absent)}. Taken here: costs not stated as 1, and a defect rate not stated as "
-            f"the {share:.3g} of these {what}."
-        )
+        taken = [f"{name} 1" for name in absent if name != "defect_rate"]
+        taken += [f"defect_rate {share:.3g}, as in these {what}"] if defect_rate is None else []
+        reason = f"State {', '.join(absent)}. Taken here: {', '.join(taken)}."
         return replace(cut, supported=False, reason=reason)
     claim = (
         f"It costs {cut.facts['cost_per_part']:.3g} per part on these {PLURALS[evidence.level]}, the least."

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curate.cut_points import Ladder, need_anomalies, need_normals
+from curate.cut_points import PLURALS, Ladder, need_anomalies, need_normals
 from curate.threshold_evidence import Cut, Evidence
 
 LEVELS = ("image", "region", "pixel")
@@ -35,6 +35,9 @@ def choose(evidence: Evidence) -> Cut:
     share = n_anomalous / (n_anomalous + n_normal)
     return Cut(
         ladder.cut(evidence, best),
-        warnings=(f"F1 is the best for a line on which {share:.3g} of the parts are anomalous, as here.",),
+        warnings=(
+            f"F1 is the best where {share:.3g} of the {PLURALS[evidence.level]} are anomalous, as here; "
+            "where fewer are, another threshold is.",
+        ),
         facts={"f1": float(f1[best]), "anomalous_fraction": share},
     )

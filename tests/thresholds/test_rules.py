@@ -51,7 +51,7 @@ def test_conformal_says_how_many_normal_images_a_rate_needs() -> None:
 def test_conformal_counts_groups_where_they_hold_several_images() -> None:
     cut = conformal.choose(normals(np.arange(212), np.arange(212) % 40), alpha=0.01)
     assert cut.reason == (
-        "alpha = 0.01 needs at least 99 groups of normal images in calibration; there are 40 with 212."
+        "alpha = 0.01 needs at least 99 groups of normal images in calibration; there are 40 (212 images)."
     )
 
 
@@ -183,7 +183,12 @@ def test_costs_are_the_least_of_all_thresholds_and_bands(
 def test_costs_that_are_not_stated_are_asked_for() -> None:
     cut = cost_minimal.choose(mixed([1, 2], [3, 4]), cost_miss=9)
     assert not cut.supported
-    assert cut.reason.startswith("State cost_false_alarm, defect_rate.")
+    assert cut.reason == (
+        "State cost_false_alarm, defect_rate. Taken here: cost_false_alarm 1, defect_rate 0.5, as in these "
+        "images."
+    )
+    stated = cost_minimal.choose(mixed([1, 2], [3, 4]), cost_miss=9, defect_rate=0.01)
+    assert stated.reason == "State cost_false_alarm. Taken here: cost_false_alarm 1."
     with pytest.raises(ValueError, match="missing: cost_false_alarm, cost_review, defect_rate"):
         review_band.choose(mixed([1, 2], [3, 4]), cost_miss=9)
     with pytest.raises(ValueError, match="cost_miss of at least 0; found -1"):
