@@ -31,21 +31,37 @@ def read(folder: Path) -> list[Decision]:
     """Every decision ever made, oldest first; none when there is no folder.
 
     Raises:
-        Unreadable: a file is not a decision after data_schemas/threshold_decision.json; all such are named.
+        Unreadable: a file is not a decision after data_schemas/threshold_decision.json, or was altered; all
+            such are named.
     """
     paths = sorted(folder.glob("*.json"))
-    rows = [read_json(path) for path in paths]
-    broken = [
-        f"{path.name}: {line.removeprefix('decision 0').lstrip(',: ')}"
-        for path, row in zip(paths, rows, strict=True)
-        for line in faults([row], "threshold_decision", where="decision")[:1]
-    ]
+    rows: dict[str, Decision] = {}
+    broken = []
+    for path in paths:
+        row, fault = _read(path)
+        if fault:
+            broken.append(f"{path.name}: {fault}")
+        else:
+            rows[row["id"]] = row  # a copy of a file is no decision of its own
     if broken:
         raise Unreadable(
             f"Unreadable: {folder} holds {len(broken)} files that are no threshold decisions:\n"
             f"{listed(broken)}\nRestore them from a copy, or move them away."
         )
-    return sorted(rows, key=lambda row: (row["at"], row["id"]))
+    return sorted(rows.values(), key=lambda row: (row["at"], row["id"]))
+
+
+def _read(path: Path) -> tuple[Decision, str]:
+    """What a file holds, and what is wrong with it; its id tells whether it is as it was written."""
+    try:
+        row = read_json(path)
+    except Unreadable as error:
+        return {}, str(error.__cause__)
+    for line in faults([row], "threshold_decision", where="decision")[:1]:
+        return {}, line.removeprefix("decision 0").lstrip(",: ")
+    if row["id"] != fingerprint({key: value for key, value in row.items() if key != "id"}):
+        return {}, "it was altered after the decision"
+    return row, ""
 
 
 def standing(history: Iterable[Decision], detector: str, level: str) -> Decision | None:
@@ -140,6 +156,15 @@ def signed(decision: Mapping[str, Any]) -> str:
     who = decision["by"] if decision["origin"] == PERSON else f"the recipe, run by {decision['by']}"
     at = decision["at"][:16].replace("T", " ")
     return f"{decision['id']}: {rule} for {decision['detector']}, {at} UTC, by {who}"
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without what would move a terminal's cursor or colour its words.
+
+    >>> one_line("two\\n lines \\x1b[31m")
+    'two lines [31m'
+    """
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _told(value: Any) -> str:

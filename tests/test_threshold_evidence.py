@@ -1,20 +1,25 @@
 """Evidence of thresholds from maps, masks and scores of a workspace, beside slow and obvious counts."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from curate import tables
 from curate.anomaly_maps import read_raw
-from curate.errors import CurateError
+from curate.errors import CurateError, DataFault, Unreadable
 from curate.recipe import Source
 from curate.steps import ingest, split
 from curate.steps.joined import with_scores
 from curate.steps.record import Context
-from curate.steps.threshold_choice import map_statistic, warnings_of
+from curate.steps.threshold_choice import choose, map_statistic, warnings_of
 from curate.steps.threshold_evidence import parts, snapped
 from curate.tables import to_rows
+from curate.threshold_params import Settings, choice
 from curate.workspace import Workspace
 from tests.helpers.scored import score_with_maps
 from tests.helpers.tiny import write_mvtec
@@ -35,6 +40,14 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     split.run(made)
     score_with_maps(made, seed=5)
     return made
+
+
+@pytest.fixture
+def own(context: Context, tmp_path: Path) -> Context:
+    """A copy that a test may damage."""
+    shutil.copytree(context.workspace.home, tmp_path / "home")
+    workspace = Workspace.at(tmp_path / "home")
+    return Context(workspace, workspace.dataset("toy"))
 
 
 def pixels(context: Context, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -117,3 +130,35 @@ def test_verdicts_beside_unlabelled_images_are_told(context: Context) -> None:
     assert given.judged == {"calibration": 2}
     (told,) = warnings_of(given, "part_id")
     assert "2 of the calibration part; other images there have no label yet" in told
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda table: table.drop(columns=["raw_map"]), "no column raw_map"),
+        (lambda table: pd.concat([table, table.iloc[:2]]), "2 images have several scores"),
+        (lambda table: table.iloc[3:], "3 images have no score"),
+    ],
+)
+def test_each_image_has_exactly_one_score(own: Context, damage: Any, told: str) -> None:
+    path = own.paths.detector("padim") / "predictions.parquet"
+    tables.write(damage(tables.read(path)), path)
+    with pytest.raises(Unreadable, match=rf"{told}[\s\S]*curate score toy --detector padim"):
+        with_scores(own, "padim")
+
+
+def test_a_score_that_is_no_number_is_a_fault_of_the_data(context: Context) -> None:
+    rows = with_scores(context, "padim")
+    evaluated = rows["assigned_split"].isin(["calibration", "test"]) & (rows["label"] != "unknown")
+    first = rows.index[evaluated][0]
+    rows.loc[first, "anomaly_score"] = np.nan
+    with pytest.raises(DataFault, match=rf"1 of \d+ images [\s\S]*{rows.loc[first, 'relative_path']}"):
+        parts(context, rows, "padim", "image")
+    parts(context, rows, "padim", "region")
+
+
+def test_regions_without_masks_are_told_where_none_is_left(own: Context) -> None:
+    for path in own.paths.masks.glob("*.png"):
+        path.unlink()
+    with pytest.raises(CurateError, match=r"found none among \d+\. .*\d+ images without a map, or without"):
+        choose(own, with_scores(own, "padim"), choice("padim", "f1_max", Settings(level="region")))

@@ -96,6 +96,11 @@ def test_replacing_needs_a_reason_and_keeps_the_history(context: Context) -> Non
     assert read_json(context.paths.threshold)["id"] == second["id"]
 
 
+def test_words_of_a_person_are_kept_on_one_line_without_control_characters(context: Context) -> None:
+    made = threshold.run(context, "padim", "max_normal", by="an\x1b[31mna\nb", why=" <b>fe\nw\t\x07 ")
+    assert (made["by"], made["why"]) == ("an [31mna b", "<b>fe w")
+
+
 def test_levels_are_decided_apart_and_threshold_json_is_about_images(context: Context) -> None:
     image = threshold.run(context, "padim", "max_normal")
     pixel = threshold.run(context, "padim", "f1_max", Settings(level="pixel"))
@@ -226,6 +231,25 @@ def test_a_damaged_decision_is_named(context: Context) -> None:
     (context.paths.decisions / name).write_text('{"rule": "mine"}')
     with pytest.raises(Unreadable, match=name):
         threshold.run(context, "padim", "max_normal")
+
+
+@pytest.mark.parametrize("content", ["", "junk", "[]", None])
+def test_damaged_and_altered_decisions_are_named_with_what_to_do(
+    context: Context, content: str | None
+) -> None:
+    threshold.run(context, "padim", "max_normal")
+    (name,) = files(context)
+    path = context.paths.decisions / name
+    path.write_text(path.read_text().replace('"why": ""', '"why": "x"') if content is None else content)
+    with pytest.raises(Unreadable, match=rf"{name}[\s\S]*Restore them from a copy"):
+        threshold_record.history_of(context)
+
+
+def test_a_copy_of_a_decision_is_not_a_second_one(context: Context) -> None:
+    made = threshold.run(context, "padim", "max_normal")
+    (name,) = files(context)
+    (context.paths.decisions / "copy.json").write_bytes((context.paths.decisions / name).read_bytes())
+    assert [row["id"] for row in threshold_record.history_of(context)] == [made["id"]]
 
 
 def test_a_decision_of_other_scores_has_lapsed_and_any_other_takes_its_place(context: Context) -> None:

@@ -3,10 +3,12 @@
 import pandas as pd
 
 from curate import tables
-from curate.errors import Missing, listed
+from curate.errors import Missing, Unreadable, listed
 from curate.files import fingerprint, sha256_file
 from curate.steps import labels
 from curate.steps.record import Context, digest, recorded
+
+SCORED = ["sample_id", "anomaly_score", "raw_map"]
 
 
 def with_split(context: Context) -> pd.DataFrame:
@@ -35,6 +37,7 @@ def with_scores(context: Context, detector: str) -> pd.DataFrame:
 
     Raises:
         Missing: a step that has to come before has not run since the images or the split changed; says which.
+        Unreadable: the file of the scores has not exactly one for each image.
     """
     paths = context.paths
     samples = with_split(context)
@@ -48,10 +51,25 @@ def with_scores(context: Context, detector: str) -> pd.DataFrame:
             raise Missing(
                 f'Missing: the {what} of dataset "{paths.name}" changed since {detector} scored it. {again}'
             )
-    scores = tables.read(predictions)[["sample_id", "anomaly_score", "raw_map"]]
-    merged = samples.merge(scores, on="sample_id")
+    scores = tables.read(predictions)
+    if fault := _fault(scores, samples):
+        raise Unreadable(f"Unreadable: {predictions} is not what {detector} left: {fault} {again}")
+    merged = samples.merge(scores[SCORED], on="sample_id")
     merged.loc[merged["sample_id"].isin(set_aside(context, detector)), "assigned_split"] = "train"
     return merged
+
+
+def _fault(scores: pd.DataFrame, samples: pd.DataFrame) -> str:
+    """What is wrong with a table of scores, in words; empty when nothing is."""
+    if absent := [name for name in SCORED if name not in scores]:
+        return f"it has no column {', '.join(absent)}."
+    twice = scores["sample_id"][scores["sample_id"].duplicated()]
+    if len(twice):
+        return f"{len(twice)} images have several scores:\n{listed(twice.tolist())}\n"
+    without = samples[~samples["sample_id"].isin(scores["sample_id"])]
+    if len(without):
+        return f"{len(without)} images have no score:\n{listed(without['relative_path'].tolist())}\n"
+    return ""
 
 
 def set_aside(context: Context, detector: str) -> list[str]:

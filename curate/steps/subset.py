@@ -136,8 +136,9 @@ def _read(context: Context, name: str) -> dict[str, Any]:
         told = read_json(path)
     except Unreadable as error:
         raise Unreadable(f"{error} {again}") from error
-    parts = [told.get(key) for key in ("settings", "made_of", "members")] if isinstance(told, dict) else []
-    if list(map(type, parts)) != [dict, dict, str] or not _SETTINGS <= parts[0].keys():
+    kinds = {"settings": dict, "made_of": dict, "members": str}
+    whole = isinstance(told, dict) and all(isinstance(told.get(key), kinds[key]) for key in kinds)
+    if not whole or not _SETTINGS <= told["settings"].keys():
         raise Unreadable(f"Unreadable: {path} does not tell what the subset {name} is. {again}")
     return dict(told)
 

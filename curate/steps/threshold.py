@@ -20,6 +20,7 @@ from curate.threshold_decisions import (
     complete,
     differences,
     of_these_scores,
+    one_line,
     read,
     same_choice,
     signed,
@@ -74,9 +75,9 @@ def run(
     by_category, test = choose(context, merged, asked)
     content = {
         **asked,
-        "by": by or _user(),
+        "by": one_line(by) or _user(),
         "origin": origin,
-        "why": why,
+        "why": one_line(why),
         "replaces": stands["id"] if stands else None,
         "by_category": by_category,
         "test": test,

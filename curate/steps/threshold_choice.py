@@ -22,6 +22,7 @@ from curate.threshold_evidence import Cut, Evidence
 
 N_REPLICATES = 200
 COUNTS = ("n_normal", "n_anomalous", "n_false_alarms", "n_missed", "n_to_review")
+LEFT_OUT = "{n} images without a map, or without a mask of their defect, are left out."
 MEANS = ("image_auroc", "pixel_auroc", "f1")
 Row = dict[str, Any]
 
@@ -50,7 +51,8 @@ def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str
         try:
             by_category[str(category)] = _cut(context, rows, given, asked)
         except ValueError as error:
-            problems.append(f"category {category}: {error}")
+            lost = f" {LEFT_OUT.format(n=given.left_out)}" if given.left_out else ""
+            problems.append(f"category {category}: {error}{lost}")
     if problems:
         raise CurateError(_nothing_to_choose_on(context, asked["rule"], problems))
     return by_category, totals(by_category)
@@ -132,9 +134,7 @@ def warnings_of(given: Parts, group: str) -> list[str]:
     """What makes the figures of a part worth less than they seem."""
     told = []
     if given.left_out:
-        told.append(
-            f"{given.left_out} images without a map, or without a mask of their defect, are left out."
-        )
+        told.append(LEFT_OUT.format(n=given.left_out))
     if given.shared:
         n = len(given.shared)
         names = ", ".join(given.shared[:3]) + (f" and {n - 3} more" if n > 3 else "")

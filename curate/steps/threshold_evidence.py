@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from curate.anomaly_maps import read_raw
-from curate.errors import CurateError, listed
+from curate.errors import CurateError, DataFault, listed
 from curate.images import Array
 from curate.masks import label_regions
 from curate.schema import load
@@ -78,6 +78,7 @@ def parts(
     shared = tuple(sorted(set(map(str, chosen[group])) & set(map(str, held[group]))))
     judged = {part: n for part in ("calibration", "test") if (n := _judged(rows, part))}
     if level == "image":
+        _check_scores(pd.concat([chosen, held]), detector)
         return Parts(_images(chosen, group), _images(held, group), shared=shared, judged=judged)
     folder = context.paths.detector(detector)
     read = [_mapped(part, folder, context.paths.masks) for part in (chosen, held)]
@@ -151,6 +152,16 @@ class _Mapped:
     def truth(self) -> Array | None:
         """(H, W) bool."""
         return truth_of(self.row, self.masks)
+
+
+def _check_scores(rows: pd.DataFrame, detector: str) -> None:
+    odd = rows[~np.isfinite(rows["anomaly_score"].to_numpy(dtype=np.float64))]
+    if len(odd):
+        raise DataFault(
+            f"DataFault: {len(odd)} of {len(rows)} images have a score of {detector} that is no finite "
+            f"number:\n{listed(odd['relative_path'].tolist())}\nLook at these images, score again, or take "
+            "another detector."
+        )
 
 
 def _images(rows: pd.DataFrame, group: str) -> Evidence:
