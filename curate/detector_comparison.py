@@ -101,10 +101,10 @@ def compare(
         return []
     whole = measured(None)
     replicates = np.concatenate([measured(part) for part in draws(gathered, n_replicates, seed)])
-    n_groups, out = sum(gathered.sizes), []
+    out: list[Difference] = []
     for place, metric in enumerate(figures):
         pairs = [
-            _difference(metric, pair, whole[place], replicates[:, place], n_groups, level)
+            _difference(metric, pair, whole[place], replicates[:, place], gathered.sizes, level)
             for pair in combinations(enumerate(rankings), 2)
         ]
         corrected = holm([pair.p_value for pair in pairs])
@@ -151,19 +151,26 @@ def _difference(
     pair: tuple[tuple[int, str], tuple[int, str]],
     whole: Array,
     replicates: Array,
-    n_groups: int,
+    sizes: tuple[int, ...],
     level: float,
 ) -> Difference:
-    """One pair in one figure, not yet corrected; whole is (detectors,), replicates (B, detectors)."""
+    """One pair in one figure, not yet corrected.
+
+    Args:
+        whole: (detectors,).
+        replicates: (B, detectors).
+        sizes: number of groups of each label.
+    """
     (a, first), (b, second) = pair
+    n_groups = sum(sizes)
     value, drawn = float(whole[a] - whole[b]), replicates[:, a] - replicates[:, b]
     if np.isnan(value):
         note = "A label is absent: normal and anomalous images are needed."
         return Difference(
             first, second, metric, None, None, None, level, None, None, n_groups, method="", note=note
         )
-    found = bootstrapped(value, drawn, n_groups, level)
-    p_value = two_sided(drawn) if n_groups > 1 else None
+    found = bootstrapped(value, drawn, n_groups, level, fewest=min(sizes))
+    p_value = two_sided(drawn) if min(sizes) > 1 else None
     return Difference(
         first, second, metric, value, found.low, found.high, level, p_value, None, n_groups, note=found.note
     )

@@ -12,6 +12,7 @@ from curate.detector_comparison import Difference, compare
 from curate.image_curves import banded, pr, precision_at, roc, tpr_at
 from curate.images import Array
 from curate.intervals import (
+    FEW_GROUPS,
     LEVEL,
     N_REPLICATES,
     Estimate,
@@ -35,8 +36,7 @@ from curate.scores import checked
 __all__ = ["Difference", "ImageEvaluation", "at_threshold", "compare", "evaluate_images"]
 
 # Shares of simulated 0.95 intervals of AUROC that held the truth: with 5 groups of each label 0.83 to 0.86,
-# with 10 0.89 to 0.90, with 15 0.92 to 0.94, with 20 0.94 to 0.96.
-FEW_GROUPS = 20
+# with 10 0.89 to 0.90, with 15 0.92 to 0.94, with FEW_GROUPS 0.94 to 0.96.
 Figure = Callable[[Counts], Array]
 
 
@@ -123,9 +123,13 @@ def evaluate_images(
         "tpr_at_fpr": within_fpr(counts, fpr),
         "tnr_at_miss_rate": within_miss_rate(counts, miss_rate),
     }
+    support = _Support.of(labels, groups)
     return ImageEvaluation(
-        _estimates(figures, counts, replicates, _Support.of(labels, groups), level, notes),
-        {name: banded(curve, bands[name], level) for name, curve in curves.items()},
+        _estimates(figures, counts, replicates, support, level, notes),
+        {
+            name: banded(curve, bands[name], level) if support.fewest > 1 else curve
+            for name, curve in curves.items()
+        },
         {name: float(point.threshold) for name, point in points.items()},
     )
 
@@ -173,12 +177,18 @@ class _Support:
         return min(self.n_anomalous, self.n_normal, self.n_groups // 2)
 
     @property
+    def fewest(self) -> int:
+        """Groups with the label that fewer have."""
+        return min(self.n_anomalous, self.n_normal)
+
+    @property
     def note(self) -> str:
-        fewer = min(self.n_anomalous, self.n_normal)
-        if fewer >= FEW_GROUPS:
+        if self.fewest >= FEW_GROUPS:
             return ""
         label = "anomalous" if self.n_anomalous <= self.n_normal else "normal"
-        return f"Only {fewer} groups with {label} images: the bootstrap's interval is somewhat too narrow."
+        return (
+            f"Only {self.fewest} groups with {label} images: the bootstrap's interval is somewhat too narrow."
+        )
 
 
 def _estimates(
@@ -201,11 +211,10 @@ def _estimates(
             )
             out[name] = Estimate(None, level=level, n=support.n_groups, note=missing)
             continue
-        enough = min(support.n_anomalous, support.n_normal) > 1
-        found = bootstrapped(value, replicates[:, place], support.n_groups if enough else 0, level, note)
+        found = bootstrapped(value, replicates[:, place], support.n_groups, level, note, support.fewest)
         if found.low is not None:
             found = replace(found, note=f"{note} {support.note}".strip())
-        out[name] = replace(found, n=support.n_groups)
+        out[name] = found
     auroc_found = out["image_auroc"]
     if auroc_found.value in (0, 1) and support.n_pairs:
         exact = proportion(support.n_pairs if auroc_found.value else 0, support.n_pairs, level)

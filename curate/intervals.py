@@ -16,6 +16,7 @@ LEVEL = 0.95
 N_REPLICATES = 1000
 FEW_GROUPS = 20  # a bootstrap over fewer covers less often than it says
 CHUNK_WEIGHTS = 1 << 20  # weights in memory at a time, 8 MiB
+ONE_GROUP = "There is but one group of a label, which tells nothing of others."
 NO_SPREAD = "All replicates are equal, so the bootstrap cannot tell the uncertainty."
 
 
@@ -170,7 +171,12 @@ def middle(n: int, level: float) -> tuple[int, int]:
 
 
 def bootstrapped(
-    value: float | None, replicates: Array, n_groups: int, level: float = LEVEL, note: str = ""
+    value: float | None,
+    replicates: Array,
+    n_groups: int,
+    level: float = LEVEL,
+    note: str = "",
+    fewest: int | None = None,
 ) -> Estimate:
     """A figure with the percentile interval of its replicates; those that are NaN could not be computed.
 
@@ -179,6 +185,8 @@ def bootstrapped(
 
     Args:
         replicates: any shape; infinite is allowed. Each end of the interval is one of them.
+        fewest: groups of the label that has fewest, where the figure needs both; one alone is in every draw,
+            so there is no interval either.
 
     Raises:
         ValueError: a level outside (0, 1).
@@ -187,6 +195,8 @@ def bootstrapped(
         raise ValueError(f"Expected a level in (0, 1); found {level}.")
     every = np.asarray(replicates, dtype=np.float64).reshape(-1)
     good = np.sort(every[~np.isnan(every)])
+    if value is not None and fewest is not None and fewest < 2:
+        return Estimate(value, None, None, level, "", n_groups, f"{note} {ONE_GROUP}".strip())
     if value is None or n_groups < 2 or 2 * len(good) < len(every) or not len(good):
         return Estimate(value, None, None, level, "", n_groups, note)
     if good[0] == good[-1]:

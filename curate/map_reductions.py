@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from curate.images import Array
-from curate.intervals import LEVEL, N_REPLICATES, Estimate, bootstrap, bootstrapped
+from curate.intervals import LEVEL, N_REPLICATES, Estimate, Groups, bootstrap, bootstrapped
 from curate.metrics import auroc
 from curate.ranking import Counts
 
@@ -158,8 +158,9 @@ def compare_reductions(
     def auroc_of(values: Array, weights: Array | None = None) -> Array:
         return auroc.of(Counts.of_scores(values, truth, weights))
 
-    found = {}
+    found, sizes = {}, Groups.of(groups, truth.tolist()).sizes
     for name, values in scores.items():
         replicates = bootstrap(partial(auroc_of, values), groups, truth.tolist(), n_replicates, seed)
-        found[name] = bootstrapped(float(auroc_of(values)), replicates, len(set(groups)), level)
+        value = float(auroc_of(values))
+        found[name] = bootstrapped(value, replicates, sum(sizes), level, fewest=min(sizes))
     return found

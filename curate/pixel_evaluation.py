@@ -13,7 +13,7 @@ import numpy as np
 from curate import pixel_histograms as of
 from curate.curves import Curve
 from curate.image_curves import banded, pr, precision_at, roc, tpr_at
-from curate.intervals import LEVEL, Estimate, GroupDraws, bootstrapped
+from curate.intervals import FEW_GROUPS, LEVEL, Estimate, GroupDraws, bootstrapped
 from curate.metrics.auc_spro import FPR_LIMITS as SPRO_LIMITS
 from curate.pixel_bins import Sums, binned, moved, resampled
 from curate.pixel_decision import Decided
@@ -27,7 +27,6 @@ __all__ = ["Channel", "Curve", "PixelEvaluation", "PixelItem", "evaluate_pixels"
 
 N_REPLICATES = 200
 FPR_LIMITS = 0.3, 0.05
-FEW_GROUPS = 20
 N_PASSES = 3  # over the images, if no value needs one more
 ORACLE = "The best threshold was chosen on these very pixels."
 
@@ -104,12 +103,12 @@ def evaluate_pixels(
     whole, replicates = resampled(groups, bins, names, draws, n_replicates)
     told.finish()
     estimates = {
-        metric.name: _estimate(metric, measured[metric.name], whole, replicates, sum(sizes), level, survey)
+        metric.name: _estimate(metric, measured[metric.name], whole, replicates, sizes, level, survey)
         for metric in metrics
     }
     estimates |= decided.estimates(n_replicates, seed, level) if decided else {}
     parts = sliced.estimates(level) if sliced else {}
-    return PixelEvaluation(estimates, _curves(whole, replicates, level), not_finite, bound, parts)
+    return PixelEvaluation(estimates, _curves(whole, replicates, sizes, level), not_finite, bound, parts)
 
 
 def _metrics(fpr_limits: tuple[float, ...]) -> list[Metric]:
@@ -169,10 +168,14 @@ def _estimate(
     measured: Bounded,
     whole: Sums,
     replicates: Sums,
-    n_groups: int,
+    sizes: tuple[int, int],
     level: float,
     survey: Survey,
 ) -> Estimate:
+    """A metric with its interval; sizes are the numbers of groups without and with a defect."""
+    n_groups, fewest = sum(sizes), sizes[1]
+    if metric.name == "aupimo" and sizes[0]:  # where only such groups tell the rate
+        fewest = min(sizes)
     if measured.value is None:
         return Estimate(None, level=level, n=n_groups, note=measured.reason)
     notes = [ORACLE] if metric.name == "pixel_f1_max" else []
@@ -183,10 +186,10 @@ def _estimate(
     if n_groups < FEW_GROUPS:
         notes.append(f"Intervals from {n_groups} groups are rough, and rather too narrow.")
     draws = moved(metric, measured.value, whole, replicates)
-    return bootstrapped(measured.value, draws, n_groups, level, " ".join(notes))
+    return bootstrapped(measured.value, draws, n_groups, level, " ".join(notes), fewest)
 
 
-def _curves(whole: Sums, replicates: Sums, level: float) -> dict[str, Curve]:
+def _curves(whole: Sums, replicates: Sums, sizes: tuple[int, int], level: float) -> dict[str, Curve]:
     """ROC, PR and PRO curves at the bins' edges, with bands from the replicates."""
     if not (whole.total("background") and whole.total("overlap")):
         return {}
@@ -196,7 +199,7 @@ def _curves(whole: Sums, replicates: Sums, level: float) -> dict[str, Curve]:
     ):  # fmt: skip
         curve = draw(_counts(whole, mass))
         resampled_counts = _counts(replicates, mass)
-        if len(resampled_counts.negative):
+        if len(resampled_counts.negative) and sizes[1] > 1:
             curve = banded(curve, at(resampled_counts, curve.x), level)
         curves[name] = curve
     return curves

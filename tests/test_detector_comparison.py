@@ -116,3 +116,13 @@ def test_wrong_scores_are_refused_with_the_detectors_name() -> None:
         compare({"a": detector(1, 2), "b": broken}, LABELS, GROUPS)
     with pytest.raises(ValueError, match="one shape"):
         compare({"a": detector(1, 2), "b": broken[:5]}, LABELS, GROUPS)
+
+
+def test_one_group_of_a_label_tells_nothing_of_others() -> None:
+    groups = ["one part" if label else f"part {n}" for n, label in enumerate(LABELS)]
+    for found in compare(
+        {"good": detector(2.5, 1), "bad": detector(0.5, 2)}, LABELS, groups, n_replicates=50
+    ):
+        assert found.value is not None and found.low is None and found.high is None
+        assert found.p_value is None and found.p_holm is None
+        assert "one group" in found.note

@@ -197,3 +197,13 @@ def test_wrong_input_is_refused() -> None:
     for name in ("fpr", "miss_rate", "defect_rate"):
         with pytest.raises(ValueError, match=name):
             evaluated((scores, labels, groups), **{name: 5})
+
+
+def test_one_group_of_a_label_tells_nothing_of_others() -> None:
+    labels = np.arange(60) % 3 == 0
+    scores = np.random.default_rng(0).normal(size=60) + labels
+    groups = ["one part" if label else f"part {n}" for n, label in enumerate(labels)]
+    found = evaluate_images(scores, labels, groups, n_replicates=50)
+    assert all(curve.low is None for curve in found.curves.values())
+    estimate = found.estimates["image_auroc"]
+    assert estimate.value is not None and estimate.low is None and "one group" in estimate.note

@@ -192,3 +192,16 @@ def test_memory_does_not_grow_with_the_images() -> None:
     peak(2)
     few, many_more = peak(100), peak(300)
     assert many_more < few + 3_000_000  # 200 maps more are 9.8 MB, their masks 2.5 MB
+
+
+def test_one_group_with_defects_tells_nothing_of_others() -> None:
+    items = [
+        PixelItem(item.name, item.anomaly_map, item.gt_mask, "one" if item.gt_mask.any() else item.name)
+        for item in images(1)
+    ]
+    items = sorted(items, key=lambda item: item.group)
+    found = evaluated(items, n_replicates=20)
+    assert all(curve.low is None for curve in found.curves.values())
+    for estimate in found.estimates.values():
+        assert estimate.value is not None and estimate.low is None
+        assert "one group" in estimate.note
