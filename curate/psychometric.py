@@ -97,7 +97,9 @@ def smallest_found(
     level: float = LEVEL,
     unit: str = "px",
 ) -> SmallestFound:
-    """Fit the curve by maximum likelihood; interval by bootstrap over groups (percentiles).
+    """Fit the curve by maximum likelihood; interval by bootstrap over groups (bias-corrected percentiles).
+
+    The test for a trend takes regions for independent, so it refuses too seldom where groups hold many.
 
     Args:
         diameters: (R,) above 0, in any unit; the size comes in the same.

@@ -72,14 +72,6 @@ def standing(history: Iterable[Decision], detector: str, level: str) -> Decision
     return held[-1] if held else None
 
 
-def latest(history: Iterable[Decision], level: str) -> Decision | None:
-    """Of the decisions that stand at a level, the one made last; whichever detector it is for."""
-    rows = [row for row in history if row["level"] == level]
-    replaced = {row["replaces"] for row in rows}
-    held = [row for row in rows if row["id"] not in replaced]
-    return held[-1] if held else None
-
-
 def complete(
     content: Mapping[str, Any], history: Iterable[Decision], now: datetime | None = None
 ) -> Decision:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from curate.images import Array
-from curate.intervals import LEVEL as CONFIDENCE
-from curate.intervals import Estimate, proportion
 from curate.masks import label_regions
 from curate.region_table import found
 
@@ -64,16 +62,3 @@ def is_found(overlap: Array, min_overlap: float = ANY_PIXEL) -> Array:
     if not 0 <= min_overlap <= 1:
         raise ValueError(f"Expected min_overlap in [0, 1]; found {min_overlap}.")
     return np.asarray((overlap > 0) & (overlap >= min_overlap))
-
-
-def interval(hits: Array, level: float = CONFIDENCE) -> Estimate:
-    """Recall with its exact binomial interval; it takes the regions for independent of each other.
-
-    Args:
-        hits: (R,) bool, which regions were found.
-
-    >>> estimate = interval(np.array([True] * 9 + [False]))
-    >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3)
-    (0.9, 0.555, 0.997)
-    """
-    return proportion(int(np.count_nonzero(hits)), len(hits), level)

@@ -1,9 +1,9 @@
-"""Region recall: by hand, against a slow reference, and its exact interval."""
+"""Region recall: by hand, and against a slow reference."""
 
 import numpy as np
 import pytest
 
-from curate.metrics.region_recall import compute, interval, is_found
+from curate.metrics.region_recall import compute, is_found
 from curate.region_table import found
 
 
@@ -49,13 +49,6 @@ def test_what_lies_outside_of_regions_finds_nothing() -> None:
     mask = np.zeros((4, 12), dtype=bool)
     mask[1, 1:4] = True
     assert compute([~mask], [mask]) == 0.0
-
-
-def test_interval_is_exact() -> None:
-    estimate = interval(np.zeros(20, dtype=bool))
-    assert (estimate.value, estimate.low, estimate.n) == (0.0, 0.0, 20)
-    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 20))  # closed form when nothing was found
-    assert interval(np.zeros(0, dtype=bool)).value is None
 
 
 def test_maps_instead_of_masks_are_refused() -> None:
