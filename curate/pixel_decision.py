@@ -34,7 +34,7 @@ class Decided:
         """
         groups = list(self._counts)
         counts = np.array([self._counts[group] for group in groups]).reshape(-1, 3)
-        values = _figures(counts.sum(axis=0))
+        values, n_defect = _figures(counts.sum(axis=0)), int(np.count_nonzero(counts[:, 2]))
         replicates = np.zeros((0, len(NAMES)))
         if n_replicates and groups:
             strata = (counts[:, 2] > 0).tolist()
@@ -45,7 +45,7 @@ class Decided:
         return {
             name: Estimate(None, level=level, n=len(groups), note=note)
             if np.isnan(value)
-            else bootstrapped(float(value), column, len(groups), level)
+            else bootstrapped(float(value), column, len(groups), level, fewest=n_defect)
             for name, value, column, note in zip(NAMES, values, replicates.T, notes, strict=True)
         }
 

@@ -62,3 +62,9 @@ def test_without_alarms_precision_is_not_known_and_f1_is_zero() -> None:
     assert "No pixel reaches" in found["pixel_precision"].note
     none = decided([item([1, 9], [0, 0], "a")], 5.0).estimates(20)
     assert none["seg_f1"].value is None and "No pixel is defect" in none["seg_f1"].note
+
+
+def test_one_group_with_a_defect_tells_nothing_of_others() -> None:
+    items = [item([5, 9, 1, 2], [1, 1, 1, 0], "a"), *(item([n, 7], [0, 0], f"n{n}") for n in range(9))]
+    for each in decided(items, 5.0).estimates(20).values():
+        assert each.value is not None and each.low is None and "one group" in each.note
