@@ -86,6 +86,16 @@ def test_the_test_part_is_refused_with_the_reason(home: Path) -> None:
     assert "split.fractions" in told["error"]
 
 
+def test_what_contradicts_itself_is_wrong_usage_and_known_detectors_are_told(home: Path) -> None:
+    for options in (("--list", "--advise"), ("--advise", "--replace", "--why", "x"), ("--list", "--replace")):
+        code, told, _ = decide(home, *options)
+        assert code == 2
+        assert "only a decision can replace another one" in told["error"]
+    code, told, _ = decide(home, "--detector", "padm")
+    assert code == 1
+    assert "(it has those of: padim)" in told["error"]
+
+
 def test_a_wrong_parameter_is_wrong_usage(home: Path) -> None:
     code, told, _ = decide(home, "--rule", "k_sigma", "--set", "sigma=3")
     assert code == 2

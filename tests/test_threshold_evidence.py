@@ -162,3 +162,16 @@ def test_regions_without_masks_are_told_where_none_is_left(own: Context) -> None
         path.unlink()
     with pytest.raises(CurateError, match=r"found none among \d+\. .*\d+ images without a map, or without"):
         choose(own, with_scores(own, "padim"), choice("padim", "f1_max", Settings(level="region")))
+
+
+@pytest.mark.parametrize("level", ["image", "region", "pixel"])
+def test_an_empty_calibration_part_is_no_evidence_at_any_level(context: Context, level: str) -> None:
+    rows = with_scores(context, "padim")
+    given = parts(context, rows[rows["assigned_split"] != "calibration"], "padim", level)
+    assert len(given.calibration.scores) == 0
+    with pytest.raises(CurateError, match="no labelled image is in the calibration part"):
+        choose(
+            context,
+            rows[rows["assigned_split"] != "calibration"],
+            choice("padim", "max_normal", Settings(level=level)),
+        )

@@ -63,6 +63,9 @@ def run(
 
         if on != "calibration":
             raise ValueError(f"--on {on} is refused: {ON_TEST}")
+        modes = {"--list": history, "--advise": advise, "--replace": replace}
+        if len(both := [option for option, given in modes.items() if given]) > 1:
+            raise ValueError(f"Choose one of {' and '.join(both)}: only a decision can replace another one.")
         asked = Settings(parse(settings or []), level, group, defect_rate)
         context = job.alone(job.workspace.existing(name))
         if history:

@@ -44,7 +44,10 @@ def with_scores(context: Context, detector: str) -> pd.DataFrame:
     predictions = paths.detector(detector) / "predictions.parquet"
     again = f"Run: curate score {paths.name} --detector {detector}"
     if not predictions.exists():
-        raise Missing(f'Missing: dataset "{paths.name}" has no scores of {detector}. {again}')
+        known = ", ".join(paths.detectors()) or "no detector yet"
+        raise Missing(
+            f'Missing: dataset "{paths.name}" has no scores of {detector} (it has those of: {known}). {again}'
+        )
     made_of = recorded(paths, paths.score_step(detector))["inputs"]
     for what, path in (("images", paths.samples), ("split", paths.split)):
         if made_of.get(what) != digest(path):

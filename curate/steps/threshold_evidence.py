@@ -91,6 +91,9 @@ def parts(
     if level == "region":
         both = [_regions(part, group, statistic or _highest) for part in read]
         return Parts(both[0], both[1], left_out, shared=shared, judged=judged)
+    if not read[0]:  # nothing to choose on, and so no bins
+        nothing = _pixels([], group, np.zeros(1))
+        return Parts(nothing, nothing, left_out, shared=shared)
     edges = _edges(read[0])
     both = [_pixels(part, group, edges) for part in read]
     return Parts(both[0], both[1], left_out, edges, shared, judged)
