@@ -88,9 +88,8 @@ def choice(detector: str, rule: str, settings: Settings) -> Params:
             f'The rule "{rule}" is for the level {" or ".join(module.LEVELS)}, not for {settings.level}. '
             f"Rules for {settings.level}: {', '.join(fit)}."
         )
-    rate = settings.defect_rate
-    check_rate(rate)
     params = complete(rule, settings.params)
+    rate = rate_of(settings)
     if rate is not None and "defect_rate" in params and "defect_rate" not in settings.params:
         params["defect_rate"] = rate
     check_values(rule, params, settings.level)
@@ -104,16 +103,26 @@ def choice(detector: str, rule: str, settings: Settings) -> Params:
     }
 
 
-def check_rate(defect_rate: float | None) -> None:
-    """Refuse a defect rate outside (0, 1); None is one that is not known.
+def rate_of(settings: Settings) -> float | None:
+    """The line's defect rate, stated for itself or as a parameter of the rule; None where it is not known.
 
     Raises:
-        ValueError: it lies outside.
+        ValueError: it lies outside (0, 1), or the two differ.
+
+    >>> rate_of(Settings({"defect_rate": 0.01}))
+    0.01
     """
-    if defect_rate is not None and not 0 < defect_rate < 1:
+    own, rate = settings.params.get("defect_rate"), settings.defect_rate
+    for each in (own, rate):
+        if each is not None and not (isinstance(each, int | float) and 0 < each < 1):
+            raise ValueError(
+                f"Expected a defect rate in (0, 1); found {each}. Write one in a hundred as 0.01."
+            )
+    if own is not None and rate is not None and own != rate:
         raise ValueError(
-            f"Expected a defect rate in (0, 1); found {defect_rate}. Write one in a hundred as 0.01."
+            f"Expected one defect rate of the line; found {rate:g} (--defect-rate) and {own:g} (--set)."
         )
+    return own if rate is None else rate
 
 
 def _unknown(name: str, rule: str, own: Params) -> str:

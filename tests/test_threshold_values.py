@@ -51,3 +51,11 @@ def test_the_defaults_of_every_rule_can_be_asked_for_at_its_levels(rule: str) ->
 def test_whole_numbers_are_numbers_and_none_is_one_not_stated() -> None:
     costs = {"cost_miss": 200, "cost_false_alarm": 1, "cost_review": None}
     assert choice("padim", "cost_minimal", Settings(costs))["params"]["cost_miss"] == 200
+
+
+def test_the_defect_rate_is_one_however_it_is_stated() -> None:
+    asked = choice("padim", "cost_minimal", Settings({"defect_rate": 0.01}))
+    assert asked["defect_rate"] == asked["params"]["defect_rate"] == 0.01
+    assert asked == choice("padim", "cost_minimal", Settings(defect_rate=0.01))
+    with pytest.raises(ValueError, match=r"found 0.02 \(--defect-rate\) and 0.01 \(--set\)"):
+        choice("padim", "cost_minimal", Settings({"defect_rate": 0.01}, defect_rate=0.02))

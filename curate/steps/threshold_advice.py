@@ -1,6 +1,7 @@
 """All threshold rules side by side on a scored dataset; decides nothing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from curate.steps.threshold_choice import band, expected, map_statistic, number,
 from curate.steps.threshold_evidence import Parts, parts
 from curate.threshold_advice import Advice
 from curate.threshold_evidence import Evidence
-from curate.threshold_params import Settings, check_rate
+from curate.threshold_params import Settings, rate_of
 from curate.threshold_values import check_kinds
 from curate.thresholds import THRESHOLDS
 
@@ -40,7 +41,7 @@ def run(context: Context, detector: str, settings: Settings | None = None) -> Ro
         CurateError: no category has a labelled image in its calibration part.
     """
     asked = settings or Settings()
-    check_rate(asked.defect_rate)
+    asked = replace(asked, defect_rate=rate_of(asked))
     for rule in THRESHOLDS:
         check_kinds(rule, asked.params)
     merged = with_scores(context, detector)
