@@ -36,10 +36,6 @@ class Bins:
         """(n_cells,) float64 sums of a (K,) mass in cells of the partition."""
         return np.bincount(self._bin_of, weights=mass, minlength=self.n_cells)
 
-    def coarse_of(self, start: int, stop: int) -> Array:
-        """(stop - start,) zeros: bins lie across coarse cells, so errors can be summed and not be placed."""
-        return np.zeros(stop - start, dtype=np.int64)
-
 
 def binned(found: PixelHistograms, names: set[str], n_bins: int = N_BINS) -> Bins:
     """Bins that have equal shares of everything that metrics look at.

@@ -18,7 +18,7 @@ from curate.images import Array
 from curate.pixel_items import PixelItem, paired
 from curate.pixel_keys import N_COARSE, KeyCells, Partition, divided
 from curate.pixel_measures import Measure, Slab
-from curate.pixel_tally import N_KEPT_AT_MOST, Cells, Survey, Tally
+from curate.pixel_tally import N_KEPT_AT_MOST, Survey, Tally
 
 TOLERANCE = 1e-6
 N_CELLS_AT_MOST = 1 << 21
@@ -103,7 +103,7 @@ class PixelHistograms:
     """
 
     tally: Tally
-    partition: Cells
+    partition: Partition | KeyCells
     single: Array
     not_finite: tuple[str, ...] = ()
     n_passes: int = 1

@@ -17,9 +17,10 @@ from curate.intervals import LEVEL, Estimate, GroupDraws, bootstrapped
 from curate.masks import label_regions
 from curate.metrics.auc_spro import FPR_LIMITS as SPRO_LIMITS
 from curate.pixel_bins import Bins, Resampling, binned, moved
-from curate.pixel_histograms import TOLERANCE, Metric, PixelHistograms, masses_of
+from curate.pixel_histograms import SLAB, TOLERANCE, Bounded, Metric, PixelHistograms, masses_of
 from curate.pixel_items import Key, PixelItem, as_float32, saturating
 from curate.pixel_keys import keys_of
+from curate.pixel_measures import Slab
 from curate.pixel_tally import Cells, Tally, Totals
 
 N_BINS = 512  # of replicates; fewer where slices are many
@@ -224,17 +225,17 @@ class SliceCounts:
         self._open, self._behind, self._n_open = {}, np.zeros(self._bins.n_cells), 0
 
     def _estimates(self, key: Key, level: float) -> dict[str, Estimate]:
-        tally = self._tallies[key]
-        if key in self._groups.regions:
-            own = self._background + tally.masses["defect"]
-            tally = Tally(self._grid, {**tally.masses, "all": own.astype(np.int64)}, tally.totals)
-        counted = PixelHistograms(tally, self._grid, self._single)
+        tally = self._tallies.pop(key)
+        of_regions = key in self._groups.regions
+        masses = {name: mass.astype(np.float64) for name, mass in tally.masses.items()}
+        background = self._background if of_regions else masses["all"] - masses["defect"]
         whole, replicates = self._resampled.pop(key).sums()
         n_defect = self._sizes[key][1]
-        n_groups = n_defect if key in self._groups.regions else sum(self._sizes[key])
+        n_groups = n_defect if of_regions else sum(self._sizes[key])
         out = {}
         for metric in self._metrics:
-            found = counted.measure(metric)
+            n_positive = tally.total(metric.positive)
+            found = _measured(metric, background, masses[metric.positive], n_positive, ~self._single)
             if found.value is None:
                 out[metric.name] = Estimate(None, level=level, n=n_groups, note=found.reason)
                 continue
@@ -243,8 +244,30 @@ class SliceCounts:
             if n_defect < 2:
                 notes, draws = [*notes, FEW], draws[:0]
             out[metric.name] = bootstrapped(found.value, draws, n_groups, level, " ".join(notes))
-        del self._tallies[key]
         return out
+
+
+def _measured(metric: Metric, negative: Array, positive: Array, n_positive: float, loose: Array) -> Bounded:
+    """A metric, and its bound, of masses (K,) in cells, lowest score first.
+
+    Runs of cells without anything positive are taken together: no metric of a slice sees their inside.
+    """
+    n_negative = float(negative.sum())
+    for total, needed in zip((n_negative, n_positive), metric.needs, strict=True):
+        if not total:
+            return Bounded(None, 0.0, f"{metric.name} needs {needed}s; found no {needed}.")
+    hit = positive > 0
+    starts = np.flatnonzero(hit | np.append(True, hit[:-1]))
+    n, p = (np.add.reduceat(mass, starts)[::-1] for mass in (negative, positive))
+    open_cells = (loose & hit)[starts][::-1]
+    value = bound = f0 = t0 = 0.0
+    for first in range(0, len(n), SLAB):
+        part = slice(first, first + SLAB)
+        sides = (np.asarray(each) for each in (f0, t0, n_negative, n_positive))
+        added, errors = metric.measure(Slab(n[part], p[part], open_cells[part], *sides))
+        value, bound = value + float(added), bound + float(errors.sum())
+        f0, t0 = f0 + float(n[part].sum()), t0 + float(p[part].sum())
+    return Bounded(value, bound)
 
 
 def _gathered(grid: Cells, mass: Array) -> Array:

@@ -30,9 +30,6 @@ class Cells(Protocol):
     def cells(self, keys: Array) -> Array:
         """(N,) int64 cells of (N,) keys."""
 
-    def coarse_of(self, start: int, stop: int) -> Array:
-        """(stop - start,) where on a coarse scale the cells from start to stop lie, for sums of errors."""
-
 
 @dataclass
 class Totals:
