@@ -52,7 +52,7 @@ def detector_class(name: str) -> "type[Detector]":
     """The class of a detector.
 
     Raises:
-        ValueError: the name is unknown; the message lists the nearest known names.
+        ValueError: the name is unknown, and the message lists the nearest known names; or a prefix is twice.
 
     >>> detector_class("padin")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -63,6 +63,8 @@ def detector_class(name: str) -> "type[Detector]":
         return found
     prefix, colon, rest = name.partition(":")
     if colon and prefix in PREFIXES:
+        if prefix in rest.split(":")[:-1]:
+            raise ValueError(f'"{prefix}:" stands twice in the name "{name}"; once does the same.')
         wrapper = PREFIXES[prefix].load()
         return wrapper.around(rest)  # type: ignore[no-any-return]
     near = difflib.get_close_matches(name, DETECTORS, n=3)

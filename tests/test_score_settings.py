@@ -39,6 +39,12 @@ def test_names_that_are_unknown_or_twice_are_told_together():
     check_names(["padim", "tiled:padim"])
 
 
+@pytest.mark.parametrize("name", ["tiled:tiled:padim", "multiscale:tiled:multiscale:padim"])
+def test_a_prefix_that_stands_twice_is_told(name):
+    with pytest.raises(ValueError, match=f'stands twice in the name "{name}"'):
+        check_names([name])
+
+
 def test_stages_have_a_line_each_with_their_unit_and_loss(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with stages() as tell:
