@@ -62,3 +62,16 @@ def test_columns_to_slice_by_need_values() -> None:
         check_columns(samples, ("site",))
     with pytest.raises(ValueError, match='Unknown column "sight"'):
         check_columns(samples, ("sight",))
+
+
+def test_offered_columns_are_few_on_one_line_and_tell_images_apart() -> None:
+    samples = rows(camera="left", site=None)
+    samples["lot"] = ["1", "2"] * (len(samples) // 2)
+    samples["piece"] = [str(number) for number in range(len(samples))]
+    samples["station"] = ["", *["one"] * (len(samples) - 1)]
+    with pytest.raises(ValueError, match=r'^The column "site" is empty for .* here: lot\.$'):
+        check_columns(samples, ("site",))
+    with pytest.raises(ValueError, match=r"No column has several values here; looked at product, category,"):
+        check_columns(samples.assign(lot=None), ("site",))
+    with pytest.raises(ValueError, match='"lot" is empty'):
+        check_columns(samples.assign(lot=""), ("lot",))

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from curate.chart_parts import fraction
 from curate.evaluation import Options
 from curate.evaluation_page import render
+from curate.evaluation_slice_table import pixel_slices
 from curate.evaluation_words import caveats, sentence
 from curate.steps import evaluate, evaluation_outputs, threshold
 from curate.steps.record import Context
@@ -217,3 +219,26 @@ def test_one_detector_and_one_category_need_no_comparison(tmp_path: Path) -> Non
     text = Page(evaluation_outputs.page(made, result["evaluation"], "today")).text
     assert "side by side" not in text and "All categories" not in text
     assert "keen shows on the test part" in text
+
+
+def test_a_table_tells_pixel_figures_of_each_slice(context: Context, evaluation: dict[str, Any]) -> None:
+    page = Page(evaluation_outputs.page(context, evaluation, "today"))
+    for row in evaluation["detectors"][0]["categories"]["weave"]["pixel_slices"]:
+        title = "defect type" if row["column"] == "defect_type" else "diameter of regions"
+        cells = f"{title}: {row['value']} {row['n_regions']} {row['n_images']}"
+        assert f"{cells} {fraction(row['figures']['pixel_auroc']['value'])}" in page.text
+    assert "background is that of all images" in page.text and "own background" not in page.text
+
+
+def test_many_slices_wait_behind_their_title(evaluation: dict[str, Any]) -> None:
+    part = copy.deepcopy(evaluation["detectors"][0]["categories"]["weave"])
+    assert "<details" not in "".join(pixel_slices(part))
+    sizes = [row for row in part["pixel_slices"] if row["column"] == "region_size"]
+    lots = [{**sizes[0], "column": "lot", "value": f"L{n}", "of": "images"} for n in range(25)]
+    in_um = [{**row, "value": row["value"].replace(" px", " um")} for row in sizes]
+    part["pixel_slices"] += [*lots, *in_um]
+    text = "".join(pixel_slices(part))
+    assert f"<summary>{len(part['pixel_slices']) - len(sizes)} slices</summary>" in text
+    assert "lot: L24" in text and "own background" in text
+    assert " um<" in text and " px<" not in text
+    assert not list(pixel_slices({**part, "pixel_slices": []}))
