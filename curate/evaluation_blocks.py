@@ -162,7 +162,7 @@ def region_sizes(part: Part, where: str) -> str:
     for size in sizes["bins"]:
         if size["n"] and size["found_any"] is not None:
             rows.append(_dot(f"{size['bin']} ({size['n']:,})", size["found_any"], colours["found_any"]))
-            rows.append(_dot("", size["found_overlap"], colours["found_overlap"]))
+            rows.append(_dot("overlap", size["found_overlap"], colours["found_overlap"]))
     chart = dots(rows, f"Regions found by equivalent diameter, {where}", "share of the regions found")
     words = [_smallest(sizes["smallest"][key], MEASURES[key].format(**regions), sizes) for key in colours]
     threshold = part["threshold"]

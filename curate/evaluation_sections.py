@@ -183,7 +183,12 @@ def _reductions(part: Part, where: str) -> Iterator[str]:
     ]
     yield "<h3>From map to image score</h3>"
     chart = dots(rows, f"Image AUROC of each reduction, {where}", "image AUROC", whole=False)
-    told = "Choose a reduction on calibration images; the best of these flatters itself."
+    told = (
+        "max: the highest map value; max_mean_9px: after averaging over squares of 9 x 9 px; mean: of all "
+        "pixels; quantile_0.999: the value that this share of pixels does not exceed; top_mean: mean of that "
+        "share, or number, of the highest pixels. Choose a reduction on calibration images; the best of "
+        "these flatters itself."
+    )
     yield f'<div class="half">{figure(chart, told)}</div>'
 
 

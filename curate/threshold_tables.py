@@ -1,15 +1,13 @@
 """Thresholds and advice on them as tables for people, at most 100 columns wide."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from curate.cut_points import NORMALS
 from curate.cut_points import PLURALS as ITEMS
 from curate.intervals import LEVEL
-from curate.wording import number
+from curate.wording import number, wrapped
 
-WIDTH = 100
 MANY = 999
 MISSES = {
     "image": "escapes per million parts",
@@ -24,7 +22,7 @@ def chosen(content: Row) -> str:
     items = "" if content["level"] == "image" else f", {ITEMS[content['level']]}"
     title = f"{content['detector']}, rule {told_rule(content)}{items}"
     out = [
-        *_wrapped([f"{title}; figures of the test part, unseen by the choice"], ""),
+        *wrapped([f"{title}; figures of the test part, unseen by the choice"], ""),
         f"{'category':<16}{'threshold':>10}  {'interval':<20}{'image AUROC':>11}{'pixel AUROC':>12}{'F1':>7}"
         f"{'false alarms':>13}{'missed':>9}",
     ]
@@ -56,7 +54,7 @@ def _expected(content: Row) -> list[str]:
         if found["escapes_per_million"]["value"] is not None:
             text += f"; {MISSES[content['level']]} {with_ends(found['escapes_per_million'])}"
         lines.append(text)
-    return ["expected", *_wrapped(lines)] if lines else []
+    return ["expected", *wrapped(lines)] if lines else []
 
 
 def _remarks(by_category: Row) -> list[str]:
@@ -72,12 +70,12 @@ def _remarks(by_category: Row) -> list[str]:
     for (kind, text), categories in said.items():
         where = "" if len(categories) == len(by_category) else f" ({', '.join(categories)})"
         lines.append(f"{kind}{where}: {text}")
-    return _wrapped(lines, "")
+    return wrapped(lines, "")
 
 
 def _notes(content: Row) -> list[str]:
     """Who decided, and what else there is to say."""
-    lines = [part for line in content.get("note", "").splitlines() for part in _wrapped([line], "")]
+    lines = [part for line in content.get("note", "").splitlines() for part in wrapped([line], "")]
     if content.get("fresh") and content.get("id"):
         instead = f", instead of {content['replaces']}" if content["replaces"] else ""
         lines.append(f"Decision {content['id']} by {content['by']}{instead}")
@@ -100,7 +98,7 @@ def advice(content: Row) -> str:
     out += ["", "when to take which"]
     for rule in next(iter(by_category.values()))["rules"]:
         only = "" if level in rule["levels"] else f" ({ITEMS[rule['levels'][0]]} only: --level)"
-        out += _wrapped([f"{rule['rule']:<16}{rule['when']}{only}"], hang=16)
+        out += wrapped([f"{rule['rule']:<16}{rule['when']}{only}"], hang=16)
     out.append("")
     if content["defect_rate"] is None:
         out.append("With --defect-rate, the line's share of defective parts, escapes per million are told.")
@@ -124,7 +122,7 @@ def _legend(level: str, defect_rate: float | None) -> list[str]:
             f"escapes per million: of a million {of} of which {defect_rate:g} are anomalous, how many "
             "anomalous ones pass."
         )
-    return _wrapped(lines, "")
+    return wrapped(lines, "")
 
 
 def _shortfalls(by_category: Row, level: str) -> list[str]:
@@ -134,7 +132,7 @@ def _shortfalls(by_category: Row, level: str) -> list[str]:
         for rule in row["rules"]:
             if rule["reason"] and level in rule["levels"]:
                 said.setdefault(f"{rule['rule']:<16}{rule['reason']}", []).append(category)
-    return _wrapped(
+    return wrapped(
         [
             text + ("" if len(categories) == len(by_category) else f" ({', '.join(categories)})")
             for text, categories in said.items()
@@ -152,7 +150,7 @@ def _category(category: str, row: Row, content: Row) -> list[str]:
         f"{counts[2]:,} and {counts[3]:,} in test"
     )
     out = [
-        *_wrapped([told], ""),
+        *wrapped([told], ""),
         f"  {'rule':<16}{'threshold':>9}  {'interval':<18}{'alarms per 1,000':<20}"
         f"{'escapes per million' if with_rate else 'share missed':<24}{'to review':<9}",
     ]
@@ -160,7 +158,7 @@ def _category(category: str, row: Row, content: Row) -> list[str]:
     fits = [f"fits here: {rule['rule']}. {rule['why']}" for rule in row["rules"] if rule["recommended"]]
     if not fits:
         fits = ["These data support no rule: label more images, or give calibration more of them."]
-    return [*out, *_wrapped([*fits, *(f"note: {text}" for text in row["warnings"])])]
+    return [*out, *wrapped([*fits, *(f"note: {text}" for text in row["warnings"])])]
 
 
 def _rule(rule: Row, with_rate: bool) -> str:
@@ -191,8 +189,8 @@ def history(rows: list[Row]) -> str:
         )
         cuts = ", ".join(f"{name} {shown(cut['threshold'])}" for name, cut in row["by_category"].items())
         params = told_rule(row).removeprefix(row["rule"]).strip(" ()")
-        out += _wrapped([line for line in (params, cuts) if line], " " * 19)
-        out += _wrapped([f"why: {row['why']}"], " " * 19) if row["why"] else []
+        out += wrapped([line for line in (params, cuts) if line], " " * 19)
+        out += wrapped([f"why: {row['why']}"], " " * 19) if row["why"] else []
     return "\n".join([*out, "* stands: no later decision took its place"])
 
 
@@ -257,14 +255,3 @@ def of(n: int | None, total: int) -> str:
 
 def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}" if value < 100_000 else f"{value:.3g}"
-
-
-def _wrapped(lines: list[str], indent: str = "  ", hang: int = 2) -> list[str]:
-    """Lines of a message, broken at 100 columns; what follows a break hangs."""
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(
-            line, WIDTH, initial_indent=indent, subsequent_indent=indent + " " * hang, break_on_hyphens=False
-        )
-    ]

@@ -1,8 +1,12 @@
 """Results as lines for people, shared by several verbs."""
 
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from curate.faults import SEVERITIES
+
+WIDTH = 100  # columns
 
 
 def faults(rows: list[dict[str, Any]], shown: int = 10) -> list[str]:
@@ -27,3 +31,23 @@ def number(value: float | None) -> str:
     ('0.900', '-')
     """
     return "-" if value is None else f"{value:.3f}"
+
+
+def wrapped(lines: Iterable[str], indent: str = "  ", hang: int = 2) -> list[str]:
+    """Lines of a message, broken at 100 columns; what follows a break hangs. Words and paths stay whole.
+
+    >>> wrapped(["word " * 30])[1]
+    '    word word word word word word word word word word word'
+    """
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent + " " * hang,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    ]

@@ -105,6 +105,7 @@ def test_what_the_detector_finds_and_loses(context: Context, tmp_path: Path) -> 
     check_table(tables.read(tmp_path / "regions.parquet"), "region")
     text = said(result)
     assert "5 to 12 px" in text and "WARNING" in text and str(lost) in text
+    assert "with intervals of 0.95:" in text and max(map(len, text.splitlines())) <= 100
 
 
 def test_a_large_input_loses_nothing_and_warns_of_nothing(context: Context) -> None:

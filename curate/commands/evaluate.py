@@ -81,10 +81,12 @@ def run(
 def lines(content: dict[str, Any]) -> str:
     """A sentence per category of the first detector, and the figures of all as a table."""
     from curate.evaluation_words import caveats, sentence
+    from curate.wording import wrapped
 
     decided = sorted(content["detectors"], key=lambda each: each["decision"] is None)
-    out = [sentence(name, decided[0]["detector"], part) for name, part in decided[0]["categories"].items()]
-    out += ["", f"{'category':<16}{'detector':<22}{'image AUROC':>22}{'pixel AUROC':>22}{'AUPRO 0.3':>22}"]
+    told = [sentence(name, decided[0]["detector"], part) for name, part in decided[0]["categories"].items()]
+    out = wrapped(told, "")
+    out += ["", f"{'category':<16}{'detector':<22}{'image AUROC':>20}{'pixel AUROC':>20}{'AUPRO 0.3':>20}"]
     for each in content["detectors"]:
         for name, part in each["categories"].items():
             cells = (
@@ -92,8 +94,8 @@ def lines(content: dict[str, Any]) -> str:
                 part["pixel"].get("pixel_auroc"),
                 part["pixel"].get("aupro_0.3"),
             )
-            out.append(f"{name:<16}{each['detector']:<22}" + "".join(f"{_cell(cell):>22}" for cell in cells))
-    out += [f"  {line}" for line in ["", *caveats(content)] if line]
+            out.append(f"{name:<16}{each['detector']:<22}" + "".join(f"{_cell(cell):>20}" for cell in cells))
+    out += wrapped(caveats(content))
     out += [f"written: {content[key]}" for key in ("report", "table") if content[key]]
     if not content["report"]:
         out.append(f"Pictures and curves: curate evaluate {content['dataset']} --out report.html")

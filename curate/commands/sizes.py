@@ -71,6 +71,8 @@ def run(
 
 def lines(content: dict[str, Any]) -> str:
     """Sizes, what vanishes, recall by size and the smallest size found, as tables."""
+    from curate.wording import wrapped
+
     study = content["sizes"]
     out = [f"{study['n_regions']} defect regions in {study['n_images']} images of {_of(content)}"]
     out += [f"{'':<24}{'smallest':>10}{'5 of 100':>10}{'median':>10}{'95 of 100':>10}{'largest':>10}"]
@@ -85,7 +87,7 @@ def lines(content: dict[str, Any]) -> str:
             out.append(f"{title:<24}" + "".join(f"{figure:>10}" for figure in figures))
     out += _vanish(content["vanish"])
     out += _recall(content) if content["recall"] else _bins(study)
-    out += [f"WARNING: {line}" for line in content["warnings"]]
+    out += wrapped((f"WARNING: {line}" for line in content["warnings"]), "")
     out += [f"{what}: {content[what]}" for what in ("picture", "table") if content[what]]
     return "\n".join(out)
 
@@ -116,6 +118,9 @@ def _bins(study: dict[str, Any]) -> list[str]:
 
 
 def _recall(content: dict[str, Any]) -> list[str]:
+    from curate.intervals import LEVEL
+    from curate.wording import wrapped
+
     study = content["recall"]
     unit = UNITS[study["unit"]]
     out = [
@@ -124,16 +129,17 @@ def _recall(content: dict[str, Any]) -> list[str]:
     ]
     for category, cut in content["thresholds"].items():
         value = "no threshold" if cut["value"] is None else f"map value {cut['value']:.6g}"
-        out.append(f"  {category}: {value}: {cut['from']}")
+        out += wrapped([f"{category}: {value}: {cut['from']}"])
     heads = [text.format(**study) for text in FOUND.values()]
-    out.append(f"By equivalent diameter ({study['rule']['name']}: {study['rule']['about']}):")
+    rule = f"({study['rule']['name']}: {study['rule']['about']})"
+    out += wrapped([f"By equivalent diameter {rule}, with intervals of {LEVEL:g}:"], "")
     out.append(f"  {'':<20}{'regions':>8}{heads[0]:>26}{heads[1]:>26}")
     for row in study["bins"]:
         cells = "".join(f"{_estimate(row[key]):>26}" for key in FOUND)
         out.append(f"  {_span(row, unit):<20}{row['n']:>8}{cells}")
     out += _outside(study)
     for key, head in zip(FOUND, heads, strict=True):
-        out.append(_smallest(study["smallest"][key], head, unit))
+        out += wrapped([_smallest(study["smallest"][key], head, unit)], "")
     return out
 
 
