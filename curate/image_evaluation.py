@@ -116,7 +116,7 @@ def evaluate_images(
         "image_f1_max": "An oracle: its threshold was chosen on these very images.",
         "tpr_at_fpr": _coarse(fpr, int((~labels).sum()), "normal"),
         "tnr_at_miss_rate": _coarse(miss_rate, int(labels.sum()), "anomalous"),
-        "precision_at_defect_rate": "At the operating point of tpr_at_fpr.",
+        "precision_at_defect_rate": "At the threshold that keeps the stated false-alarm rate.",
     }
     points = {
         "image_f1_max": best_f1(counts),

@@ -79,6 +79,13 @@ def test_advice_has_every_rule_in_100_columns_and_stores_no_decision(home: Path)
     assert read_json(home / "datasets/weave/threshold.json") == before
 
 
+def test_a_level_of_maps_says_first_that_it_reads_them(home: Path) -> None:
+    code, _, messages = decide(home, "--level", "pixel", "--rule", "max_normal", "--dry-run")
+    assert code == 0
+    assert "reading the anomaly maps" in messages
+    assert "reading the anomaly maps" not in decide(home, "--list")[2]
+
+
 def test_the_test_part_is_refused_with_the_reason(home: Path) -> None:
     code, told, _ = decide(home, "--on", "test")
     assert code == 2

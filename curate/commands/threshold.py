@@ -68,6 +68,8 @@ def run(
             raise ValueError(f"Choose one of {' and '.join(both)}: only a decision can replace another one.")
         asked = Settings(parse(settings or []), level, group, defect_rate)
         context = job.alone(job.workspace.existing(name))
+        if level in ("region", "pixel") and not history:
+            context.say("reading the anomaly maps of the calibration and the test part, which takes a while")
         if history:
             _list(job, context)
         elif advise:
