@@ -5,7 +5,6 @@ from typing import Any
 
 from curate.check_report import shown
 from curate.evaluation_blocks import numbers_of, table
-from curate.evaluation_words import MEASURES
 
 Part = Mapping[str, Any]
 FIGURES = {
@@ -14,15 +13,16 @@ FIGURES = {
     "aupro_0.05": "AUPRO 0.05",
     "auc_spro_0.05": "AUC-sPRO 0.05",
     "region_recall_found_any": "found, any pixel",
-    "region_recall_found_overlap": "found, {overlap}",
+    "region_recall_found_overlap": "found, overlap {overlap}",
 }
-TITLES = {"defect_type": "defect type", "region_size": "diameter of regions"}
+TITLES = {"defect_type": "defect type", "region_size": "diameter"}
 N_OPEN = 20  # rows that are shown at once; longer tables wait behind their title
 OF_REGIONS = (
     "By defect type and size, regions count for themselves: the background is that of all images, and the "
     "pixels of other regions are left out. So rows compare, and AUPRO of all is their mean over the regions."
 )
 OF_IMAGES = "By a column, the images of the slice are a set of their own, with their own background."
+FEW = "Intervals from fewer than 20 parts with such defects are rough, and rather too narrow."
 
 
 def pixel_slices(part: Part) -> Iterator[str]:
@@ -31,7 +31,7 @@ def pixel_slices(part: Part) -> Iterator[str]:
     if not rows:
         return
     names = [name for name in FIGURES if any(name in row["figures"] for row in rows)]
-    overlap = "" if part["regions"] is None else MEASURES["found_overlap"].format(**part["regions"])
+    overlap = "" if part["regions"] is None else f"{part['regions']['min_overlap']:g}"
     heads = [
         "slice",
         "n:regions",
@@ -41,6 +41,7 @@ def pixel_slices(part: Part) -> Iterator[str]:
     content = table(heads, [_cells(row, names) for row in rows])
     told = [OF_REGIONS] if any(row["of"] == "regions" for row in rows) else []
     told += [OF_IMAGES] if any(row["of"] == "images" for row in rows) else []
+    told += [FEW]
     yield "<h3>Pixels and regions by slice</h3>"
     yield f'<p class="hint">{" ".join(told)}</p>'
     if len(rows) > N_OPEN:

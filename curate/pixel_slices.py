@@ -13,7 +13,7 @@ import numpy as np
 
 from curate import pixel_histograms as of
 from curate.images import Array
-from curate.intervals import LEVEL, Estimate, GroupDraws, bootstrapped
+from curate.intervals import FEW_GROUPS, LEVEL, Estimate, GroupDraws, bootstrapped
 from curate.masks import label_regions
 from curate.metrics.auc_spro import FPR_LIMITS as SPRO_LIMITS
 from curate.pixel_bins import Bins, Resampling, binned, moved
@@ -26,7 +26,8 @@ from curate.pixel_tally import Cells, Tally, Totals
 N_BINS = 512  # of replicates; fewer where slices are many
 N_BINS_AT_LEAST = 64
 MEMORY = 1 << 27  # bytes for the cells of all slices together, and as many for their replicates
-FEW = "Fewer than 2 parts have such defects, so there is no interval."
+FEW = "Fewer than 2 groups have such defects, so there is no interval."
+ROUGH = "Only {n} groups have such defects, so the interval is rough, and rather too narrow."
 
 
 def metrics_of(fpr_limits: Iterable[float], has_channels: bool) -> list[Metric]:
@@ -243,6 +244,8 @@ class SliceCounts:
             draws = moved(metric, found.value, whole, replicates)
             if n_defect < 2:
                 notes, draws = [*notes, FEW], draws[:0]
+            elif n_defect < FEW_GROUPS:
+                notes.append(ROUGH.format(n=n_defect))
             out[metric.name] = bootstrapped(found.value, draws, n_groups, level, " ".join(notes))
         return out
 

@@ -224,7 +224,7 @@ def test_one_detector_and_one_category_need_no_comparison(tmp_path: Path) -> Non
 def test_a_table_tells_pixel_figures_of_each_slice(context: Context, evaluation: dict[str, Any]) -> None:
     page = Page(evaluation_outputs.page(context, evaluation, "today"))
     for row in evaluation["detectors"][0]["categories"]["weave"]["pixel_slices"]:
-        title = "defect type" if row["column"] == "defect_type" else "diameter of regions"
+        title = "defect type" if row["column"] == "defect_type" else "diameter"
         cells = f"{title}: {row['value']} {row['n_regions']} {row['n_images']}"
         assert f"{cells} {fraction(row['figures']['pixel_auroc']['value'])}" in page.text
     assert "background is that of all images" in page.text and "own background" not in page.text

@@ -160,6 +160,8 @@ def test_slices_do_not_depend_on_each_other() -> None:
     items = images(5)
     alone = [PixelItem(i.name, i.anomaly_map, i.gt_mask, i.group, (), (), i.region_slices) for i in items]
     both, one = sliced(items, n_replicates=50), sliced(alone, n_replicates=50)
+    assert one[SMALL]["aupro_0.3"].n == 12
+    assert "Only 12 groups have such defects, so the interval is rough" in one[SMALL]["aupro_0.3"].note
     assert set(one) == {SMALL, LARGE} and one == {key: both[key] for key in one}
 
 
@@ -173,6 +175,23 @@ def test_an_interval_is_that_of_the_images_of_the_slice_alone() -> None:
         assert found[name].n == alone[name].n
         assert found[name].low == pytest.approx(alone[name].low, abs=5e-3)
         assert found[name].high == pytest.approx(alone[name].high, abs=5e-3)
+
+
+def test_intervals_of_all_regions_are_those_of_all_images() -> None:
+    items = [
+        PixelItem(
+            i.name, i.anomaly_map, i.gt_mask, i.group, (), (("site", "here"),),
+            [(("defect_type", "any"),) for _ in i.region_slices],
+        )
+        for i in images(6)
+    ]  # fmt: skip
+    found = sliced(items)
+    assert len(found) == 2
+    for name, estimate in found["site", "here"].items():
+        other = found["defect_type", "any"][name]
+        ends = estimate.value, estimate.low, estimate.high
+        assert (other.value, other.low, other.high) == pytest.approx(ends, abs=1e-12)
+        assert estimate.low < estimate.high  # type: ignore[operator]
 
 
 def test_one_part_with_such_defects_gives_no_interval() -> None:
