@@ -27,21 +27,26 @@ DUPLICATE_KEY = 11000
 def _log() -> Any:
     log = fiftyone("core.odm").get_db_conn()[LOG]
     log.create_index([("dataset", 1), ("sample_id", 1), ("at", 1)], unique=True)
+    log.create_index([("dataset", 1), ("at", 1)])
     return log
 
 
 @database_errors()
 def read_log(dataset_name: str) -> list[Row]:
     """Every verdict ever given in a dataset, oldest first, after data_schemas/verdict.json."""
+    return _rows({"dataset": dataset_name})
+
+
+def _rows(where: Row) -> list[Row]:
     columns = load("verdict")["properties"]
-    found = _log().find({"dataset": dataset_name}).sort("at", 1)
+    found = _log().find(where).sort("at", 1)
     return [{name: row[name] for name in columns} for row in found]
 
 
 @database_errors()
 def situation(dataset_name: str, sample_ids: Sequence[str]) -> pd.DataFrame:
     """What a triage operator gets to see: sample_id, sha256, and what holds: label, defect_types, verdict."""
-    collection = _collection(dataset_name)
+    collection = collection_of(dataset_name)
     found = {row["sample_id"]: row for row in collection.find({"sample_id": {"$in": list(sample_ids)}})}
     rows = [found[sample_id] for sample_id in sample_ids if sample_id in found]
     return from_rows(rows, COLUMNS)
@@ -127,13 +132,18 @@ def _bring_back(dataset_name: str, rows: Sequence[Row]) -> None:
             raise
 
 
-def _collection(dataset_name: str) -> Any:
-    return fiftyone().load_dataset(dataset_name)._sample_collection
+def collection_of(dataset_name: str) -> Any:
+    """Where the documents of a dataset's samples lie; loading the dataset would take most of a key's time."""
+    database = fiftyone("core.odm").get_db_conn()
+    found = database["datasets"].find_one({"name": dataset_name}, {"sample_collection_name": 1})
+    if found is None:
+        return fiftyone().load_dataset(dataset_name)._sample_collection  # says that there is none
+    return database[found["sample_collection_name"]]
 
 
 def _checksums(dataset_name: str, where: Row) -> dict[str, str]:
     """sample_id -> sha256 of the samples that meet a condition."""
-    found = _collection(dataset_name).find(where, {"sample_id": 1, "sha256": 1})
+    found = collection_of(dataset_name).find(where, {"sample_id": 1, "sha256": 1})
     return {row["sample_id"]: row["sha256"] for row in found}
 
 
@@ -145,8 +155,9 @@ def _set_fields(dataset_name: str, sample_ids: Iterable[str]) -> None:
     if not wanted:
         return
     checksums = _checksums(dataset_name, {"sample_id": {"$in": wanted}})
-    held = standing(read_log(dataset_name), checksums)
-    collection = _collection(dataset_name)
+    # not the whole log: a decision must cost the same after ten thousand others
+    held = standing(_rows({"dataset": dataset_name, "sample_id": {"$in": wanted}}), checksums)
+    collection = collection_of(dataset_name)
     now = datetime.now(UTC)
     updates = []
     for sample in collection.find({"sample_id": {"$in": wanted}}, {"sample_id": 1, "ground_truth": 1}):

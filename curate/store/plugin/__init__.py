@@ -1,11 +1,16 @@
-"""The triage operators in the FiftyOne App: buttons over the grid and in the sample view, and a form."""
+"""The triage operators in the FiftyOne App: buttons over the grid and in the sample view, a form, keys.
+
+The keys are pressed in keys.js, which calls the operators keys_begin and keys_decide.
+"""
 
 from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
+from fiftyone.server.view import get_view
 
 from curate.errors import CurateError
+from curate.store import keys
 from curate.store.acting import act, known_defect_types
 
 LABELS = {
@@ -83,9 +88,39 @@ def _tell(ctx: Any, key: str, n_verdicts: int) -> None:
         ctx.ops.reload_samples()  # the open sample's own values
 
 
+class KeysOperator(foo.Operator):  # type: ignore[misc]
+    """Answers the page's script; `error` in the answer is for the person at the keys."""
+
+    key: str
+
+    @property
+    def config(self) -> Any:
+        return foo.OperatorConfig(name=self.key, label=self.key, unlisted=True)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        try:
+            wanted, name = ctx.params, ctx.dataset_name  # ctx.dataset would be loaded first
+            if self.key == "keys_begin":
+                return keys.begin(name, _walked(ctx) if wanted.get("walk") else None)
+            return keys.decide(name, wanted["operator"], wanted["ids"], wanted.get("defect_type"))
+        except (CurateError, ValueError) as error:
+            return {"error": str(error)}
+
+
+def _walked(ctx: Any) -> Any:
+    """The view in the grid with the sidebar's filters and the grid's own order; ctx.view lacks both."""
+    asked, params = ctx.request_params, ctx.params
+    return get_view(
+        ctx.dataset, stages=asked.get("view"), filters=asked.get("filters"),
+        extended_stages=asked.get("extended"), sort_by=params.get("sort_by"), desc=params.get("descending"),
+    )  # fmt: skip
+
+
 def register(plugin: Any) -> None:
     """Called by FiftyOne: it wants one class per operator and makes the operators itself."""
     for key in LABELS:
         for here in (False, True):
             attributes = {"key": key, "here": here}
             plugin.register(type(f"{key}_here" if here else key, (TriageOperator,), attributes))
+    for key in ("keys_begin", "keys_decide"):
+        plugin.register(type(key, (KeysOperator,), {"key": key}))
