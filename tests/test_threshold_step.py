@@ -18,6 +18,7 @@ from curate.recipe import Source
 from curate.schema import faults, load
 from curate.steps import ingest, picture, split, threshold, threshold_picture, threshold_record
 from curate.steps.record import Context, digest
+from curate.threshold_decisions import RECIPE
 from curate.threshold_params import Settings
 from curate.workspace import Workspace
 from tests.helpers.scored import score_with_maps
@@ -107,6 +108,7 @@ def test_levels_are_decided_apart_and_threshold_json_is_about_images(context: Co
     assert pixel["fresh"]
     assert read_json(context.paths.threshold)["id"] == image["id"]
     row = pixel["by_category"]["weave"]
+    assert row["interval"]["low"] <= row["threshold"] <= row["interval"]["high"]
     images = image["by_category"]["weave"]["calibration"]
     n_images, n_pixels = (part["n_normal"] + part["n_anomalous"] for part in (images, row["calibration"]))
     assert n_pixels == n_images * 48 * 64
@@ -131,7 +133,12 @@ def test_the_threshold_is_the_same_whatever_the_test_part_holds(context: Context
 
 
 def test_an_alpha_that_the_data_do_not_support_says_how_many_images_it_needs(context: Context) -> None:
-    result = threshold.run(context, "padim", "conformal", Settings({"alpha": 0.001}))
+    asked = Settings({"alpha": 0.001})
+    needed = "nothing is decided(.|\n)*alpha = 0.001 needs at least 999 normal images"
+    with pytest.raises(CurateError, match=needed):
+        threshold.run(context, "padim", "conformal", asked)
+    assert not list(context.paths.decisions.glob("*"))
+    result = threshold.run(context, "padim", "conformal", asked, origin=RECIPE)
     row = result["by_category"]["weave"]
     assert (row["threshold"], row["supported"], row["expected"]) == (None, False, {})
     n_normal = row["calibration"]["n_normal"]

@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from curate.cut_points import PLURALS
-from curate.errors import AlreadyExists
+from curate.errors import AlreadyExists, CurateError, listed
 from curate.files import read_json
 from curate.runs import versions
 from curate.steps.joined import with_scores
@@ -61,7 +61,7 @@ def run(
         ValueError: no such rule, level, column or parameter; or no reason to replace a decision is given.
         AlreadyExists: another decision stands; says which, and how to replace it.
         Missing: the dataset has not been split or scored.
-        CurateError: a category has no calibration image the rule needs.
+        CurateError: a category has no calibration image the rule needs, or no category gets a threshold.
     """
     asked = choice(detector, rule, settings or Settings())
     merged = with_scores(context, detector)  # also refuses scores that are no longer those of the images
@@ -86,10 +86,24 @@ def run(
     }
     if dry_run:
         return {**content, "fresh": False, "note": "Nothing is stored: this was a dry run."}
+    if origin == PERSON:
+        _need_a_threshold(context, asked, by_category)
     decision = complete(content, history)
     append(context.paths.decisions, decision)
     show(context, [*history, decision])
     return {**decision, "fresh": True, "note": ""}
+
+
+def _need_a_threshold(context: Context, asked: dict[str, Any], by_category: dict[str, Any]) -> None:
+    """Refuse a decision without a single threshold: it would leave every image without an answer."""
+    if any(row["threshold"] is not None or row["band"] != "none" for row in by_category.values()):
+        return
+    reasons = dict.fromkeys(row["reason"] for row in by_category.values())
+    raise CurateError(
+        f"CurateError: nothing is decided, because these data support no threshold by the rule "
+        f"{asked['rule']}:\n{listed(list(reasons))}\nCollect more images, ask for less, or take another "
+        f"rule: curate threshold {context.paths.name} --detector {asked['detector']} --advise"
+    )
 
 
 def _kept(context: Context, history: list[Decision], decision: Decision) -> dict[str, Any]:

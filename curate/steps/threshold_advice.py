@@ -10,7 +10,16 @@ from curate import threshold_advice as advising
 from curate.errors import CurateError
 from curate.steps.joined import with_scores
 from curate.steps.record import Context
-from curate.steps.threshold_choice import band, expected, map_statistic, number, on_edges, plain, warnings_of
+from curate.steps.threshold_choice import (
+    band,
+    expected,
+    interval_on_edges,
+    map_statistic,
+    number,
+    on_edges,
+    plain,
+    warnings_of,
+)
 from curate.steps.threshold_evidence import Parts, parts
 from curate.threshold_advice import Advice
 from curate.threshold_evidence import Evidence
@@ -116,7 +125,7 @@ def _row(advice: Advice, given: Parts) -> Row:
         "threshold": number(cut.threshold) if cut else None,
         "review_from": number(cut.review_from) if cut else None,
         "band": band(cut) if cut else "none",
-        "interval": plain(advice.interval) if advice.interval else None,
+        "interval": plain(interval_on_edges(advice.interval, given)) if advice.interval else None,
         "supported": cut.supported if cut else False,
         "claim": cut.claim if cut else "",
         "reason": cut.reason if cut else advice.reason,

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def _cut(context: Context, rows: pd.DataFrame, given: Parts, asked: Row) -> Row:
     rule, params = asked["rule"], asked["params"]
     cut = advising.choose(rule, given.calibration, params)
     interval = advising.threshold_interval(rule, given.calibration, params, n_replicates=N_REPLICATES, seed=0)
-    cut = on_edges(cut, given)
+    cut, interval = on_edges(cut, given), interval_on_edges(interval, given)
     point = advising.report(cut, given.test, defect_rate=asked["defect_rate"])
     test = figures(given.test, cut)
     if asked["level"] == "image":
@@ -128,6 +128,13 @@ def on_edges(cut: Cut, given: Parts) -> Cut:
         snapped(cut.threshold, given.edges), review, cut.supported, cut.claim, cut.reason, cut.warnings,
         cut.facts,
     )  # fmt: skip
+
+
+def interval_on_edges(interval: Estimate, given: Parts) -> Estimate:
+    """The interval of a cut on counted pixels, moved as the cut itself is; others as they are."""
+    ends = (interval.value, interval.low, interval.high)
+    value, low, high = (None if end is None else snapped(end, given.edges) for end in ends)
+    return replace(interval, value=value, low=low, high=high)
 
 
 def warnings_of(given: Parts, group: str) -> list[str]:
