@@ -5,9 +5,10 @@
  */
 (() => {
   "use strict";
-  const { __foo__: foo, __fos__: fos, recoil } = window;
+  const { __foo__: foo, __fos__: fos, __fou__: fou, recoil } = window;
   const PLUGIN = "@curate/triage";
   const STORED_LIMIT_MS = 15000, PAINT_LIMIT_MS = 3000, LOOK_MS = 300;
+  const LATE = "the server does not answer. Is curate triage still running?";
   const DECISIONS = {
     n: ["accept_normal", "✓ normal"],
     a: ["mark_anomalous", "! anomalous"],
@@ -52,21 +53,23 @@
 
   // ---- the App's state and the server
 
+  const plain = (error) => {
+    const text = String(error?.message ?? error ?? "");
+    return !text || /fetch|network/i.test(text) ? LATE : text;
+  };
   const read = (state) => app.use(({ snapshot }) => snapshot.getPromise(state));
   const opened = async () => (await read(fos.modalSelector))?.id;
 
   /** Ask one of our Python operators; rejects with a text for the person. */
   function ask(operator, params) {
     return new Promise((resolve, reject) => {
-      const late = "the server does not answer. Is curate triage still running?";
-      const timer = setTimeout(() => reject(new Error(late)), STORED_LIMIT_MS);
+      const timer = setTimeout(() => reject(new Error(LATE)), STORED_LIMIT_MS);
       foo.executeOperator(`${PLUGIN}/${operator}`, params, {
         skipErrorNotification: true,
         callback: (answer) => {
           clearTimeout(timer);
           const error = answer.result?.error ?? answer.errorMessage ?? answer.error;
-          const text = String(error?.message ?? error ?? "");
-          if (error || !answer.result) reject(new Error(!text || /fetch|network/i.test(text) ? late : text));
+          if (error || !answer.result) reject(new Error(plain(error)));
           else resolve(answer.result);
         },
       });
@@ -123,10 +126,11 @@
     if (here) await follow(here); // first: a decided image may leave the view, and its place with it
     const before = here && (await read(fos.modalSample)).sample;
     const next = here && walk?.ids[walk.ids.indexOf(here) + 1];
+    const sent = stored({ operator, ids, defect_type }, await read(fos.datasetName)); // before the work of painting
     const moved = next ? show(next) : null;
     let samples;
     try {
-      samples = await stored({ operator, ids, defect_type });
+      samples = await sent;
       performance.measure("curate-stored", { start });
     } catch (error) {
       await moved;
@@ -141,8 +145,16 @@
     refreshed(before, samples);
   }
 
-  async function stored(decision) {
-    const { n_verdicts, samples } = await ask("keys_decide", decision);
+  /** Past the App's queue of operators, which waits for a repaint before it sends anything. */
+  async function stored(decision, dataset_name) {
+    const body = { operator_uri: `${PLUGIN}/keys_decide`, dataset_name, params: decision, view: [] };
+    const sent = fou.getFetchFunction()("POST", "/operators/execute", body);
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error(LATE)), STORED_LIMIT_MS));
+    const { result, error } = await Promise.race([sent, late]).catch((reason) => {
+      throw new Error(plain(reason));
+    });
+    if (error || !result || result.error) throw new Error(plain(result?.error ?? error));
+    const { n_verdicts, samples } = result;
     if (!n_verdicts && decision.operator !== "undo") {
       throw new Error("the database does not know these images. Load the page anew.");
     }
@@ -155,7 +167,7 @@
     const ticked = here ? [] : [...(await read(fos.selectedSamples)).keys()];
     const ids = ticked.length ? ticked : given.at(-1) ?? [];
     if (here) await follow(here);
-    const samples = await stored({ operator: "undo", ids });
+    const samples = await stored({ operator: "undo", ids }, await read(fos.datasetName));
     if (!ticked.length) given.pop();
     if (!samples.length) return toast("Nothing to take back.", COLOURS.undo);
     toast(`↶ taken back: ${named(samples)}`, COLOURS.undo);
