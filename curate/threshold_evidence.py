@@ -22,7 +22,7 @@ class Evidence:
     Attributes:
         scores: (N,) float64, finite, higher is more suspicious.
         anomalous: (N,) bool.
-        groups: (N,) object: whom an item belongs to (a part or a lot); items of one group are not independent.
+        groups: (N,) object: whom an item belongs to (a part, a lot); those of one group are not independent.
         weights: (N,) how many items an entry stands for; 1 for images and regions.
         level: "image", "region" or "pixel".
     """
