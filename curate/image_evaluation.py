@@ -124,14 +124,27 @@ def evaluate_images(
         "tnr_at_miss_rate": within_miss_rate(counts, miss_rate),
     }
     support = _Support.of(labels, groups)
+    estimates = _estimates(figures, counts, replicates, support, level, notes)
+    precision = estimates["precision_at_defect_rate"]
+    if precision.value is not None and precision.low is None:  # as where no normal image alarms
+        threshold = float(points["tpr_at_fpr"].threshold)
+        told = at_threshold(values, labels, groups, threshold, defect_rate, seed=seed, level=level)
+        estimates["precision_at_defect_rate"] = _bounded(precision, told["precision_at_defect_rate"], notes)
     return ImageEvaluation(
-        _estimates(figures, counts, replicates, support, level, notes),
+        estimates,
         {
             name: banded(curve, bands[name], level) if support.fewest > 1 else curve
             for name, curve in curves.items()
         },
         {name: float(point.threshold) for name, point in points.items()},
     )
+
+
+def _bounded(precision: Estimate, told: Estimate, notes: dict[str, str]) -> Estimate:
+    """A precision that is the same in all replicates, with the interval that both rates leave it."""
+    if told.low is None:
+        return precision
+    return replace(told, value=precision.value, note=f"{notes['precision_at_defect_rate']} {told.note}")
 
 
 def _figures(fpr: float, miss_rate: float, defect_rate: float | None) -> dict[str, Figure]:

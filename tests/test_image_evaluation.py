@@ -207,3 +207,14 @@ def test_one_group_of_a_label_tells_nothing_of_others() -> None:
     assert all(curve.low is None for curve in found.curves.values())
     estimate = found.estimates["image_auroc"]
     assert estimate.value is not None and estimate.low is None and "one group" in estimate.note
+
+
+def test_a_precision_without_a_false_alarm_is_not_certain() -> None:
+    scores = np.concatenate([np.arange(17.0), np.arange(20.0, 37.0)])
+    labels = np.arange(34) >= 17
+    found = evaluate_images(scores, labels, list(range(34)), defect_rate=0.001, n_replicates=50)
+    precision = found.estimates["precision_at_defect_rate"]
+    assert (precision.value, precision.high) == (1.0, 1.0)
+    assert precision.low == pytest.approx(0.0035, abs=0.001)  # 17 normal images allow a rate of 0.22
+    assert precision.method == "clopper-pearson"
+    assert "From the intervals of both rates" in precision.note
