@@ -95,3 +95,40 @@ def trials_needed(rate: float, confidence: float) -> int:
     299
     """
     return math.ceil(math.log1p(-confidence) / math.log1p(-rate))
+
+
+def refuse_pixels(level: str) -> None:
+    """Raise where a rate of pixels is to be certified.
+
+    Raises:
+        ValueError: the level is "pixel".
+    """
+    if level == "pixel":
+        raise ValueError(
+            "Pixels of one image are not independent: their rate cannot be certified. Use images."
+        )
+
+
+def too_few_to_measure(limit: str, rate: float, confidence: float, needed: int, n: float, what: str) -> str:
+    """Why a rate cannot be measured on n items; empty where it can.
+
+    Args:
+        limit: the rate with its name: "alpha = 0.01".
+        needed: items that one hit among them is within the rate of.
+        what: the items: "normal images".
+    """
+    if n >= needed:
+        return ""
+    return (
+        f"{limit} needs at least {needed:,} {what} in calibration to be measured, "
+        f"and {trials_needed(rate, confidence):,} to be certain of it; there are {n:,.0f}."
+    )
+
+
+def too_few_to_certify(limit: str, rate: float, confidence: float, n: int, what: str, grouped: bool) -> str:
+    """Why a rate cannot be certified on n units, with the number that would do; arguments as above."""
+    units = f"groups of {what}" if grouped else what
+    return (
+        f"{limit} with confidence {confidence:g} needs at least "
+        f"{trials_needed(rate, confidence):,} {units} in calibration; there are {n:,}."
+    )

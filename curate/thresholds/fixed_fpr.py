@@ -5,7 +5,15 @@ import math
 import numpy as np
 
 from curate.cut_points import NORMALS, between_0_and_1, need_normals
-from curate.rate_cuts import highest_rate, hits_allowed, lowest_cut, one_per_group, trials_needed
+from curate.rate_cuts import (
+    highest_rate,
+    hits_allowed,
+    lowest_cut,
+    one_per_group,
+    refuse_pixels,
+    too_few_to_certify,
+    too_few_to_measure,
+)
 from curate.threshold_evidence import Cut, Evidence, Fact
 
 LEVELS = ("image", "region", "pixel")
@@ -52,31 +60,21 @@ def choose(
         of = "" if len(units.scores) == total else " among groups"
         claim += f"; with confidence {confidence:g} the rate{of} of the line is at most {bound:.3g}"
     needed = math.ceil(1 / rate)
-    reason = ""
-    if total < needed:
-        reason = (
-            f"alpha = {alpha:g} needs at least {needed:,} normal {what} in calibration to be measured, "
-            f"and {trials_needed(alpha, confidence):,} to be certain of it; there are {total:,.0f}."
-        )
+    limit = f"alpha = {alpha:g}"
+    reason = too_few_to_measure(limit, alpha, confidence, needed, total, f"normal {what}")
     return Cut(threshold, None, not reason, claim + ".", reason, facts=facts)
 
 
 def _certified(normals: Evidence, alpha: float, confidence: float) -> Cut:
-    if normals.level == "pixel":
-        raise ValueError(
-            "Pixels of one image are not independent: their rate cannot be certified. Use images."
-        )
+    refuse_pixels(normals.level)
     units = one_per_group(normals, highest=True)
     n, what = len(units.scores), NORMALS[normals.level]
     grouped = n < len(normals.scores)
     allowed = hits_allowed(n, alpha, confidence)
     facts: dict[str, Fact] = {"n_normal": len(normals.scores), "n_groups": n, "n_allowed": allowed}
     if allowed < 0:
-        units_name = f"groups of normal {what}" if grouped else f"normal {what}"
-        reason = (
-            f"alpha = {alpha:g} with confidence {confidence:g} needs at least "
-            f"{trials_needed(alpha, confidence):,} {units_name} in calibration; there are {n:,}."
-        )
+        limit, kind = f"alpha = {alpha:g}", f"normal {what}"
+        reason = too_few_to_certify(limit, alpha, confidence, n, kind, grouped)
         return Cut(float("inf"), None, False, "", reason, facts=facts)
     bound = highest_rate(allowed, n, confidence)
     of = "groups with a false alarm" if grouped else "false alarms"

@@ -5,7 +5,15 @@ import math
 import numpy as np
 
 from curate.cut_points import PLURALS, between_0_and_1, need_anomalies
-from curate.rate_cuts import highest_cut, highest_rate, hits_allowed, one_per_group, trials_needed
+from curate.rate_cuts import (
+    highest_cut,
+    highest_rate,
+    hits_allowed,
+    one_per_group,
+    refuse_pixels,
+    too_few_to_certify,
+    too_few_to_measure,
+)
 from curate.threshold_evidence import Cut, Evidence, Fact
 
 LEVELS = ("image", "region", "pixel")
@@ -47,31 +55,21 @@ def choose(evidence: Evidence, *, beta: float = 0.05, confidence: float = 0.95, 
         of = "" if len(units.scores) == total else " among groups"
         claim += f"; with confidence {confidence:g} the miss rate{of} of the line is at most {bound:.3g}"
     needed = math.ceil(1 / rate)
-    reason = ""
-    if total < needed:
-        reason = (
-            f"beta = {beta:g} needs at least {needed:,} anomalous {what} in calibration to be measured, "
-            f"and {trials_needed(beta, confidence):,} to be certain of it; there are {total:,.0f}."
-        )
+    limit = f"beta = {beta:g}"
+    reason = too_few_to_measure(limit, beta, confidence, needed, total, f"anomalous {what}")
     return Cut(threshold, None, not reason, claim + ".", reason, (OTHER_KINDS,), facts)
 
 
 def _certified(anomalies: Evidence, beta: float, confidence: float) -> Cut:
-    if anomalies.level == "pixel":
-        raise ValueError(
-            "Pixels of one image are not independent: their rate cannot be certified. Use images."
-        )
+    refuse_pixels(anomalies.level)
     units = one_per_group(anomalies, highest=False)
     n, what = len(units.scores), PLURALS[anomalies.level]
     grouped = n < len(anomalies.scores)
     allowed = hits_allowed(n, beta, confidence)
     facts: dict[str, Fact] = {"n_anomalous": len(anomalies.scores), "n_groups": n, "n_allowed": allowed}
     if allowed < 0:
-        units_name = f"groups of anomalous {what}" if grouped else f"anomalous {what}"
-        reason = (
-            f"beta = {beta:g} with confidence {confidence:g} needs at least "
-            f"{trials_needed(beta, confidence):,} {units_name} in calibration; there are {n:,}."
-        )
+        limit, kind = f"beta = {beta:g}", f"anomalous {what}"
+        reason = too_few_to_certify(limit, beta, confidence, n, kind, grouped)
         return Cut(float("-inf"), None, False, "", reason, facts=facts)
     bound = highest_rate(allowed, n, confidence)
     of = "groups with a miss" if grouped else "misses"
