@@ -20,7 +20,8 @@ from curate.schema import faults
 from curate.tables import from_rows, to_rows
 
 Row = dict[str, Any]
-EXTRA = ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"]
+EXTRA = ["verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask"]
+HELD = ("label", "defect_types", "verdict", "mask")  # what `before` and `after` of a verdict tell
 TRUTH = (
     "gt_mask_path", "mask_channels", "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule",
 )  # fmt: skip
@@ -79,7 +80,7 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
 
     Where a verdict says normal, masks, outlines and boxes are dropped; where it makes an image anomalous that
     the source did not call so, masks and outlines are. Adds the columns verdict (None: nobody has looked),
-    verdict_defect_type, verdict_by and verdict_at.
+    verdict_defect_type, verdict_by, verdict_at and verdict_mask (digest of the mask that a person accepted).
 
     Args:
         samples: with the columns of data_schemas/sample.json as delivered; others are kept.
@@ -107,7 +108,8 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
 def fields(held: Standing) -> Row:
     """The verdict columns of a sample that somebody has looked at."""
     last = held.last
-    values = (last["verdict"], last["defect_type"], last["by"], last["at"])
+    mask = held.decided.get("mask") if held.decided else None
+    values = (last["verdict"], last["defect_type"], last["by"], last["at"], mask)
     return dict(zip(EXTRA, values, strict=True))
 
 

@@ -105,6 +105,11 @@ class DatasetPaths:
         return self.root / "verdicts.jsonl"
 
     @property
+    def drawn_masks(self) -> Path:
+        """Masks that people accepted or drew, named by sample and digest; verdicts name them."""
+        return self.root / "drawn_masks"
+
+    @property
     def steps(self) -> Path:
         """Record of every finished step."""
         return self.root / "steps"

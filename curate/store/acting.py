@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.registry import lookup
-from curate.store import verdicts
+from curate.store import shown, verdicts
 from curate.store.alone import alone
 from curate.store.documents import sample_id_of
 from curate.store.failures import database_errors
 from curate.store.fields import fiftyone
+from curate.tables import from_rows, to_rows
 from curate.triage import TRIAGE
 from curate.workspace import Workspace
 
@@ -23,12 +24,26 @@ def user() -> str:
         return f"uid {os.getuid()}"
 
 
-def act(dataset_name: str, operator: str, document_ids: Sequence[str], **options: Any) -> int:
+def act(
+    dataset_name: str,
+    operator: str,
+    document_ids: Sequence[str],
+    *,
+    by: str | None = None,
+    place: str = "grid",
+    detector: str | None = None,
+    seconds: float | None = None,
+    **options: Any,
+) -> int:
     """Run the triage operator of this name and store what it decides.
 
     Args:
         operator: name in curate.triage.TRIAGE.
         document_ids: of samples, or of labels in them. None with "undo": the samples of the last decision.
+        by: who decides; None: see user.
+        place: see `shown` in data_schemas/verdict.json.
+        detector: whose map was shown, and whose proposals accept_mask takes; None: that of the threshold.
+        seconds: how long the person looked, at all images together.
         options: for the operator.
 
     Returns:
@@ -40,13 +55,23 @@ def act(dataset_name: str, operator: str, document_ids: Sequence[str], **options
     """
     run = lookup(TRIAGE, operator, "triage operator").run
     sample_ids = list(dict.fromkeys(map(sample_id_of, document_ids)))
-    mirror = Workspace.at().dataset(dataset_name).verdicts
-    with alone(mirror):  # what holds must not change between the look and the verdict
+    paths = Workspace.at().dataset(dataset_name)
+    with alone(paths.verdicts):  # what holds must not change between the look and the verdict
         if not sample_ids and operator == "undo":
             sample_ids = verdicts.last_decided(dataset_name)
         samples = verdicts.situation(dataset_name, sample_ids)
-        decided = run(samples, by=user(), at=verdicts.now_after(dataset_name), **options)
-        return verdicts.add(dataset_name, decided, mirror)
+        seen = shown.detector_of(dataset_name, detector)
+        if operator == "accept_mask":
+            kept = shown.keep_proposed(dataset_name, sample_ids, seen, paths.drawn_masks) if seen else {}
+            rows = [{**row, "drawn_mask": kept.get(row["sample_id"])} for row in to_rows(samples)]
+            samples = from_rows(rows, [*samples.columns, "drawn_mask"])
+        decided = run(samples, by=by or user(), at=verdicts.now_after(dataset_name), **options)
+        rows = to_rows(verdicts.with_after(dataset_name, decided))
+        before_them = shown.shown_to(dataset_name, sample_ids, place, seen)
+        share = None if seconds is None else seconds / max(1, len(rows))
+        for row in rows:
+            row |= {"shown": before_them[row["sample_id"]], "seconds": share}
+        return verdicts.add(dataset_name, from_rows(rows, list(decided.columns)), paths.verdicts)
 
 
 @database_errors()

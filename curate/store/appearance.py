@@ -23,7 +23,7 @@ COLOUR_MAP = "Turbo"
 OPACITY = 0.5
 SAMPLED = 500
 GROUPS = {
-    "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at"],
+    "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask"],
     "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
     "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
     "QUALITY": list(QUALITY),
@@ -108,7 +108,7 @@ def _emptiness(dataset: Any) -> dict[str, bool]:
     """
     paths = {name: field.db_field or name for name, field in dataset.get_field_schema().items()}
     collection = dataset._sample_collection
-    empty = set(paths) - {"id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type"}
+    empty = set(paths) - {"id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type", "verdict_mask"}
     for limit in (SAMPLED, 0):
         if not empty:
             break

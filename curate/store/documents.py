@@ -20,7 +20,16 @@ from curate.store.fields import FLOATS, INTEGERS, STRINGS, TRUTH, VIEW
 from curate.verdicts import EXTRA, Standing, fields, labelled
 
 Row = dict[str, Any]
-COMPUTED = {"label", "assigned_split", "verdict", "verdict_defect_type", "verdict_by", VIEW, *TRUTH}
+COMPUTED = {
+    "label",
+    "assigned_split",
+    "verdict",
+    "verdict_defect_type",
+    "verdict_by",
+    "verdict_mask",
+    VIEW,
+    *TRUTH,
+}
 COPIED = [name for name in (*STRINGS, *INTEGERS, *FLOATS) if name not in COMPUTED]
 
 

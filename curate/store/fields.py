@@ -12,7 +12,7 @@ STRINGS = [
     "assigned_split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
     "camera", "lighting", "captured_at", "site", "operator", "machine_code", "licence", "citation",
     "gt_mask_path", "mask_rule", "mask_kind", "mask_quality", "mask_channels", "shapes", "mask_classes",
-    "verdict", "verdict_defect_type", "verdict_by", "view_path",
+    "verdict", "verdict_defect_type", "verdict_by", "verdict_mask", "view_path",
 ]  # fmt: skip
 TRUTH = ["mask_channels", "shapes", "mask_classes"]  # nested in the table, one JSON text each in a document
 VIEW = "view_path"
@@ -37,7 +37,8 @@ DESCRIPTIONS = {
     "boxes": "Ground-truth boxes; box_xyxy is in pixels, half-open.",
     "assigned_split": "train, calibration or test, as curate split decided.",
     "findings": "Codes of the quality checks that complain about this image.",
-    "verdict": "The last human decision: normal, anomalous or skipped. Empty: nobody has looked.",
+    "verdict": "The last human decision, see data_schemas/verdict.json. Empty: nobody has looked.",
+    "verdict_mask": "Digest of the mask that a person accepted or drew; its file is in drawn_masks.",
     "verdict_at": "UTC",
     "predicted": "By the chosen threshold.",
     OUTCOME: "By the two thresholds of a review band: pass, review (a person looks) or reject.",

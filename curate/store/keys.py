@@ -62,7 +62,7 @@ def decide(
     if not concerned and operator == "undo":
         concerned = verdicts.last_decided(dataset_name)
     ids = [object_id(sample_id, "sample") for sample_id in concerned]
-    options = {} if defect_type is None else {"defect_type": defect_type}
+    options: dict[str, Any] = {} if defect_type is None else {"defect_type": defect_type}
     n_verdicts = act(dataset_name, operator, list(map(str, ids)), **options) if ids else 0
     if not n_verdicts:
         return {"n_verdicts": 0, "samples": []}

@@ -21,7 +21,7 @@ def settings(home: Path, uri: str, database_name: str) -> dict[str, str]:
         "FIFTYONE_DATABASE_DIR": str(home / "db"),
         "FIFTYONE_DATABASE_VALIDATION": "false",
         "FIFTYONE_DO_NOT_TRACK": "true",
-        "FIFTYONE_PLUGINS_DIR": str(Path(__file__).parent / "plugin"),
+        "FIFTYONE_PLUGINS_DIR": str(Path(__file__).parent / "plugins"),
         "FIFTYONE_PLUGINS_CACHE_ENABLED": "true",  # else every call reads them all again
         "FIFTYONE_DEFAULT_DATASET_DIR": str(own / "datasets"),
         "FIFTYONE_DATASET_ZOO_DIR": str(own / "dataset-zoo"),

@@ -17,10 +17,10 @@ from curate.store.documents import object_id, verdict_document
 from curate.store.failures import database_errors
 from curate.store.fields import fiftyone
 from curate.tables import from_rows, to_rows
-from curate.verdicts import Row, append_mirror, key, read_mirror, standing
+from curate.verdicts import EXTRA, HELD, Row, append_mirror, fields, key, labelled, read_mirror, standing
 
 LOG = "curate_verdicts"
-COLUMNS = ["sample_id", "sha256", "label", "defect_types", "verdict"]
+COLUMNS = ["sample_id", "sha256", *HELD]
 DUPLICATE_KEY = 11000
 
 
@@ -40,16 +40,16 @@ def read_log(dataset_name: str) -> list[Row]:
 def _rows(where: Row) -> list[Row]:
     columns = load("verdict")["properties"]
     found = _log().find(where).sort("at", 1)
-    return [{name: row[name] for name in columns} for row in found]
+    return [{name: row[name] for name in columns if name in row} for row in found]
 
 
 @database_errors()
 def situation(dataset_name: str, sample_ids: Sequence[str]) -> pd.DataFrame:
-    """What a triage operator gets to see: sample_id, sha256, and what holds: label, defect_types, verdict."""
+    """What a triage operator gets to see: sample_id, sha256, and what holds: HELD."""
     collection = collection_of(dataset_name)
     found = {row["sample_id"]: row for row in collection.find({"sample_id": {"$in": list(sample_ids)}})}
     rows = [found[sample_id] for sample_id in sample_ids if sample_id in found]
-    return from_rows(rows, COLUMNS)
+    return from_rows([{**row, "mask": row.get("verdict_mask")} for row in rows], COLUMNS)
 
 
 @database_errors()
@@ -91,6 +91,28 @@ def add(dataset_name: str, decided: pd.DataFrame, mirror: Path) -> int:
     append_mirror(mirror, rows)
     _set_fields(dataset_name, {row["sample_id"] for row in rows})
     return len(rows)
+
+
+@database_errors()
+def with_after(dataset_name: str, decided: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts with what will hold from them on, in the column `after`; the caller holds alone.alone."""
+    rows = to_rows(decided)
+    concerned = [row["sample_id"] for row in rows]
+    wanted = {"sample_id": 1, "sha256": 1, "ground_truth": 1}
+    found = collection_of(dataset_name).find({"sample_id": {"$in": concerned}}, wanted)
+    documents = {row["sample_id"]: row for row in found}
+    checksums = {name: row["sha256"] for name, row in documents.items()}
+    log = _rows({"dataset": dataset_name, "sample_id": {"$in": concerned}})
+    held = standing([*log, *rows], checksums)
+    for row in rows:
+        truth = documents[row["sample_id"]]["ground_truth"]
+        now = held.get(row["sample_id"])
+        label, defect_types = labelled(truth["label"], list(truth["defect_types"]), now)
+        of_person = fields(now) if now else dict.fromkeys(EXTRA)
+        row["after"] = dict(
+            zip(HELD, (label, defect_types, of_person["verdict"], of_person["verdict_mask"]), strict=True)
+        )
+    return from_rows(rows, list(load("verdict")["properties"]))
 
 
 @database_errors()

@@ -60,6 +60,6 @@ def test_nothing_to_do_is_told_as_nothing(workspace_db: Database) -> None:
 
 
 def test_the_script_is_where_the_plugin_says() -> None:
-    folder = Path(keys.__file__).with_name("plugin")
+    folder = Path(keys.__file__).with_name("plugins") / "triage"
     said = (folder / "fiftyone.yml").read_text(encoding="utf-8")
     assert "js_bundle: keys.js" in said and (folder / "keys.js").is_file()

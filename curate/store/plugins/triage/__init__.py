@@ -61,7 +61,9 @@ class TriageOperator(foo.Operator):  # type: ignore[misc]
             ctx.ops.notify("Choose one or more images first.", variant="warning")
             return {"n_verdicts": 0}
         defect_type = (ctx.params.get("defect_type") or "").strip()
-        options = {"defect_type": defect_type} if self.key == "mark_anomalous" and defect_type else {}
+        options: dict[str, Any] = (
+            {"defect_type": defect_type} if self.key == "mark_anomalous" and defect_type else {}
+        )
         try:
             n_verdicts = act(ctx.dataset.name, self.key, chosen, **options)
         except (CurateError, ValueError) as error:
