@@ -2,8 +2,11 @@
 
 import functools
 import operator
+from dataclasses import dataclass
 from typing import Any
 
+from curate.store.dataset import load
+from curate.store.failures import database_errors
 from curate.store.fields import OUTCOME, detector_fields, fiftyone, suspicion_field
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
@@ -61,3 +64,38 @@ def save(dataset: Any, detectors: list[str]) -> list[str]:
     for name, (view, colour, about) in views.items():
         dataset.save_view(name, view, description=about, color=colour, overwrite=True)
     return list(views)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A saved view of a dataset, as a list shows it.
+
+    Attributes:
+        slug: opens it: /datasets/<dataset>?view=<slug>.
+        n_images: None where nobody asked for the number.
+    """
+
+    name: str
+    slug: str
+    about: str
+    colour: str
+    n_images: int | None = None
+
+
+@database_errors()
+def listed(dataset_name: str, counted: bool = True) -> list[Queue]:
+    """The saved views of a dataset in the order of the App's list, those of ours and a person's own.
+
+    Args:
+        counted: also count the images of each, truly; a few milliseconds a view at 100,000 images.
+
+    Raises:
+        Missing: no such dataset.
+    """
+    dataset = load(dataset_name)
+    found = []
+    for name in dataset.list_saved_views():
+        about = dataset.get_saved_view_info(name)
+        n_images = len(dataset.load_saved_view(name).values("_id")) if counted else None
+        found.append(Queue(name, about["slug"], about["description"] or "", about["color"] or GREY, n_images))
+    return found
