@@ -1,0 +1,101 @@
+"""Which ground truth is in force for a sample: a person's, where a verdict says so, else the source's.
+
+Every part of the program that wants a ground-truth mask asks here. A table with the verdicts applied (see
+curate.verdicts.apply) tells the mask in force in the same columns as that of a source, so what reads those
+(curate.ground_truth) needs to know of no verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate import drawn_masks
+
+if TYPE_CHECKING:
+    from curate.opinions import Standing
+
+Row = Mapping[str, Any]
+TRUTH = (
+    "gt_mask_path", "mask_channels", "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule",
+)  # fmt: skip
+
+
+def place(row: Row, masks: Path) -> Path:
+    """Where the mask of a sample lies, if it has one.
+
+    Args:
+        row: of a sample table with the verdicts applied; without them, the source's mask counts.
+        masks: folder of the masks that ingest made, <sample_id>.png.
+    """
+    if row.get("verdict_mask"):
+        return Path(row["gt_mask_path"])
+    return masks / f"{row['sample_id']}.png"
+
+
+def in_force(row: Row, masks: Path) -> Path | None:
+    """The mask file that counts for a sample, pixels above 0 are defect; None: it is normal, or has none."""
+    path = place(row, masks)
+    return path if row["label"] != "normal" and path.exists() else None
+
+
+def replaced(row: Row, label: str, held: "Standing", drawn: Path) -> dict[str, Any]:
+    """The columns about ground truth that are others than the source's, because of verdicts.
+
+    Args:
+        row: sample_id and label as the source delivered them.
+        label: as the verdicts have it.
+        drawn: folder of the masks that people accepted or drew.
+    """
+    if label == "normal":
+        return dict.fromkeys((*TRUTH, "boxes"))
+    if held.mask:
+        classes = classes_of(held)
+        # The person saw the source's boxes and outlines: what they left out is no defect.
+        return dict.fromkeys((*TRUTH, "boxes")) | {
+            "gt_mask_path": str(drawn_masks.path_of(drawn, row["sample_id"], held.mask)),
+            "mask_kind": "classes" if classes else "binary",
+            "mask_quality": "exact",
+            "mask_classes": list(classes) or None,
+            "mask_rule": "> 0",
+        }
+    if label == "anomalous" != row["label"]:
+        # Ingesting made no mask of it, and what goes with a label that was wrong proves nothing.
+        return dict.fromkeys(TRUTH)
+    return {}
+
+
+def shown(row: Row, label: str, held: "Standing | None", made: Path, drawn: Path | None) -> Path | None:
+    """The file of the mask in force where there is no table, but a sample and its verdicts; as in_force.
+
+    Args:
+        row, label: see replaced.
+        made: where the source's mask of this sample lies, if there is one.
+        drawn: see replaced; None: there is none.
+    """
+    if label == "normal":
+        return None
+    path = made
+    if held is not None and held.mask and drawn is not None:
+        path = drawn_masks.path_of(drawn, row["sample_id"], held.mask)
+    elif held is not None and label == "anomalous" != row["label"]:
+        return None
+    return path if path.exists() else None
+
+
+def classes_of(held: "Standing | None") -> Sequence[Row]:
+    """The values of the mask in force and their defect types, as in the sample table; empty: it has none."""
+    if held is None or held.mask is None:
+        return ()
+    told = [row.get("mask_classes") for row in held.decisions.values() if row.get("mask") == held.mask]
+    return next((classes for classes in told if classes), ())
+
+
+def types_drawn(classes: Sequence[Row], of_source: Sequence[str]) -> list[str]:
+    """The defect types of an image whose mask tells them; those of the source count where a value has none.
+
+    >>> types_drawn([{"value": 2, "defect_type": "dent"}, {"value": 255, "defect_type": None}], ["hole"])
+    ['dent', 'hole']
+    """
+    named = {row["defect_type"] for row in classes if row["defect_type"]}
+    open_ = any(row["defect_type"] is None for row in classes)
+    return sorted(named | set(of_source)) if open_ else sorted(named)
