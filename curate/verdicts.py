@@ -1,14 +1,14 @@
 """What a list of verdicts comes to: the current one per sample, and the labels that follow from it.
 
-Verdicts are only ever added. "undone" takes back the last one that still holds; "skipped" leaves the label
-alone. A verdict is about one picture: when the image file is replaced by another, it no longer holds; when
-the old file comes back, it holds again.
+Verdicts are only ever added. "undone" takes back the last one of the same person that still holds; "skipped",
+"unsure" and "mask_rejected" leave the label alone. What several people's verdicts come to is said in
+opinions.py. A verdict is about one picture: when the image file is replaced by another, it no longer holds;
+when the old file comes back, it holds again.
 """
 
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,18 @@ import pandas as pd
 
 from curate.errors import Unreadable, listed
 from curate.files import writing
+from curate.opinions import Standing, stacked, together
 from curate.schema import faults
 from curate.tables import from_rows, to_rows
 
 Row = dict[str, Any]
-EXTRA = ["verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask"]
+EXTRA = [
+    "verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask", "second_opinion",
+]  # fmt: skip
 HELD = ("label", "defect_types", "verdict", "mask")  # what `before` and `after` of a verdict tell
 TRUTH = (
     "gt_mask_path", "mask_channels", "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What holds for one sample: the last verdict not undone, and the last that is about the label."""
-
-    last: Mapping[str, Any]
-    decided: Mapping[str, Any] | None
 
 
 def standing(rows: Iterable[Mapping[str, Any]], checksums: Mapping[str, str]) -> dict[str, Standing]:
@@ -43,21 +38,12 @@ def standing(rows: Iterable[Mapping[str, Any]], checksums: Mapping[str, str]) ->
         checksums: sample_id -> sha256 of the sample's image as it is now; verdicts on other pictures are
             passed over, and so is what undid them.
     """
-    stacks: dict[str, list[Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda r: str(r["at"])):
-        if checksums.get(row["sample_id"]) != row["sha256"]:
-            continue
-        stack = stacks.setdefault(row["sample_id"], [])
-        if row["verdict"] != "undone":
-            stack.append(row)
-        elif stack:
-            stack.pop()
-    held = {}
-    for sample_id, stack in stacks.items():
-        if stack:
-            about_label = [row for row in stack if row["verdict"] in ("normal", "anomalous")]
-            held[sample_id] = Standing(stack[-1], about_label[-1] if about_label else None)
-    return held
+    of_sample: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if checksums.get(row["sample_id"]) == row["sha256"]:
+            of_sample.setdefault(row["sample_id"], []).append(row)
+    stacks = {sample_id: stacked(given) for sample_id, given in of_sample.items()}
+    return {sample_id: together(people) for sample_id, people in stacks.items() if people}
 
 
 def labelled(label: str, defect_types: list[str], held: Standing | None) -> tuple[str, list[str]]:
@@ -70,8 +56,8 @@ def labelled(label: str, defect_types: list[str], held: Standing | None) -> tupl
         return label, list(defect_types)
     if held.decided["verdict"] == "normal":
         return "normal", []
-    if defect_type := held.decided["defect_type"]:
-        return "anomalous", [defect_type]
+    if held.defect_type:
+        return "anomalous", [held.defect_type]
     return "anomalous", list(defect_types)
 
 
@@ -80,7 +66,8 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
 
     Where a verdict says normal, masks, outlines and boxes are dropped; where it makes an image anomalous that
     the source did not call so, masks and outlines are. Adds the columns verdict (None: nobody has looked),
-    verdict_defect_type, verdict_by, verdict_at and verdict_mask (digest of the mask that a person accepted).
+    verdict_defect_type, verdict_by, verdict_at, verdict_mask (digest of the mask that a person accepted) and
+    second_opinion ("wanted", "disputed", None).
 
     Args:
         samples: with the columns of data_schemas/sample.json as delivered; others are kept.
@@ -108,9 +95,8 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
 def fields(held: Standing) -> Row:
     """The verdict columns of a sample that somebody has looked at."""
     last = held.last
-    mask = held.decided.get("mask") if held.decided else None
-    values = (last["verdict"], last["defect_type"], last["by"], last["at"], mask)
-    return dict(zip(EXTRA, values, strict=True))
+    of_last = (last["verdict"], last["defect_type"], last["by"], last["at"])
+    return dict(zip(EXTRA, (*of_last, held.mask, held.second_opinion), strict=True))
 
 
 def read_mirror(path: Path) -> list[Row]:

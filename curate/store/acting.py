@@ -1,6 +1,7 @@
 """Carries out a triage operator: reads what holds, lets the operator decide, stores its verdicts."""
 
 import getpass
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -39,11 +40,13 @@ def act(
 
     Args:
         operator: name in curate.triage.TRIAGE.
-        document_ids: of samples, or of labels in them. None with "undo": the samples of the last decision.
+        document_ids: of samples, or of labels in them. None with "undo": the samples of that person's last
+            decision. An undo passes over samples on which the person has nothing to take back.
         by: who decides; None: see user.
         place: see `shown` in data_schemas/verdict.json.
         detector: whose map was shown, and whose proposals accept_mask takes; None: that of the threshold.
-        seconds: how long the person looked, at all images together.
+        seconds: how long the person looked, at all images together; what is no duration counts as unknown,
+            for the decision is worth more than the time it took.
         options: for the operator.
 
     Returns:
@@ -54,24 +57,37 @@ def act(
         DatabaseDown: the database stopped.
     """
     run = lookup(TRIAGE, operator, "triage operator").run
+    who = by or user()
     sample_ids = list(dict.fromkeys(map(sample_id_of, document_ids)))
     paths = Workspace.at().dataset(dataset_name)
     with alone(paths.verdicts):  # what holds must not change between the look and the verdict
-        if not sample_ids and operator == "undo":
-            sample_ids = verdicts.last_decided(dataset_name)
+        if operator == "undo":
+            asked = sample_ids or verdicts.last_decided(dataset_name, who)
+            sample_ids = verdicts.with_own(dataset_name, asked, who)
         samples = verdicts.situation(dataset_name, sample_ids)
         seen = shown.detector_of(dataset_name, detector)
         if operator == "accept_mask":
             kept = shown.keep_proposed(dataset_name, sample_ids, seen, paths.drawn_masks) if seen else {}
             rows = [{**row, "drawn_mask": kept.get(row["sample_id"])} for row in to_rows(samples)]
             samples = from_rows(rows, [*samples.columns, "drawn_mask"])
-        decided = run(samples, by=by or user(), at=verdicts.now_after(dataset_name), **options)
+        decided = run(samples, by=who, at=verdicts.now_after(dataset_name), **options)
         rows = to_rows(verdicts.with_after(dataset_name, decided))
         before_them = shown.shown_to(dataset_name, sample_ids, place, seen)
-        share = None if seconds is None else seconds / max(1, len(rows))
+        share = _share(seconds, len(rows))
         for row in rows:
             row |= {"shown": before_them[row["sample_id"]], "seconds": share}
         return verdicts.add(dataset_name, from_rows(rows, list(decided.columns)), paths.verdicts)
+
+
+def _share(seconds: float | None, n_verdicts: int) -> float | None:
+    """Seconds for each of the verdicts that were given at once.
+
+    >>> _share(3.0, 2)
+    1.5
+    """
+    if seconds is None or not n_verdicts or not math.isfinite(seconds) or seconds < 0:
+        return None
+    return seconds / n_verdicts
 
 
 @database_errors()

@@ -13,6 +13,7 @@ from curate.store.fields import (
     fiftyone,
     proposals_field,
 )
+from curate.verdicts import EXTRA
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
 WHITE, CYAN, PINK = "#ffffff", "#0a9fc2", "#e36bd0"
@@ -21,7 +22,7 @@ COLOUR_MAP = "Turbo"
 OPACITY = 0.5
 SAMPLED = 500
 GROUPS = {
-    "VERDICT": ["verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask"],
+    "VERDICT": EXTRA,
     "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
     "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
     "QUALITY": list(QUALITY),
@@ -103,7 +104,7 @@ def _emptiness(dataset: Any) -> dict[str, bool]:
     """
     paths = {name: field.db_field or name for name, field in dataset.get_field_schema().items()}
     collection = dataset._sample_collection
-    empty = set(paths) - {"id", "verdict", "verdict_by", "verdict_at", "verdict_defect_type", "verdict_mask"}
+    empty = set(paths) - {"id", *EXTRA}
     for limit in (SAMPLED, 0):
         if not empty:
             break

@@ -15,9 +15,10 @@ from typing import Any
 
 from bson import ObjectId
 
+from curate.opinions import Standing
 from curate.schema import load
 from curate.store.fields import FLOATS, INTEGERS, STRINGS, TRUTH, VIEW
-from curate.verdicts import EXTRA, Standing, fields, labelled
+from curate.verdicts import EXTRA, fields, labelled
 
 Row = dict[str, Any]
 COMPUTED = {
@@ -27,6 +28,7 @@ COMPUTED = {
     "verdict_defect_type",
     "verdict_by",
     "verdict_mask",
+    "second_opinion",
     VIEW,
     *TRUTH,
 }

@@ -12,7 +12,7 @@ STRINGS = [
     "assigned_split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
     "camera", "lighting", "captured_at", "site", "operator", "machine_code", "licence", "citation",
     "gt_mask_path", "mask_rule", "mask_kind", "mask_quality", "mask_channels", "shapes", "mask_classes",
-    "verdict", "verdict_defect_type", "verdict_by", "verdict_mask", "view_path",
+    "verdict", "verdict_defect_type", "verdict_by", "verdict_mask", "second_opinion", "view_path",
 ]  # fmt: skip
 TRUTH = ["mask_channels", "shapes", "mask_classes"]  # nested in the table, one JSON text each in a document
 VIEW = "view_path"
@@ -21,7 +21,7 @@ FLOATS = ["um_per_px"]
 STRING_LISTS = ["defect_types", "findings"]
 INDEXED = [
     "filepath", "relative_path", "category", "label", "assigned_split", "split", "part_id", "defect_types",
-    "ground_truth.label", "verdict", "findings", "source",
+    "ground_truth.label", "verdict", "second_opinion", "findings", "source",
 ]  # fmt: skip
 OUTCOME = "outcome"
 MASK_TARGETS = {255: "defect"}
@@ -39,6 +39,7 @@ DESCRIPTIONS = {
     "findings": "Codes of the quality checks that complain about this image.",
     "verdict": "The last human decision, see data_schemas/verdict.json. Empty: nobody has looked.",
     "verdict_mask": "Digest of the mask that a person accepted or drew; its file is in drawn_masks.",
+    "second_opinion": "wanted: somebody was not sure; disputed: people differ, and no majority settles it.",
     "verdict_at": "UTC",
     "predicted": "By the chosen threshold.",
     OUTCOME: "By the two thresholds of a review band: pass, review (a person looks) or reject.",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.store import verdicts
-from curate.store.acting import act, known_defect_types
+from curate.store.acting import act, known_defect_types, user
 from curate.store.appearance import detectors_of
 from curate.store.dataset import load
 from curate.store.documents import object_id, sample_id_of
@@ -60,7 +60,7 @@ def decide(
     """
     concerned = [sample_id_of(document_id) for document_id in document_ids]
     if not concerned and operator == "undo":
-        concerned = verdicts.last_decided(dataset_name)
+        concerned = verdicts.last_decided(dataset_name, user())
     ids = [object_id(sample_id, "sample") for sample_id in concerned]
     options: dict[str, Any] = {} if defect_type is None else {"defect_type": defect_type}
     n_verdicts = act(dataset_name, operator, list(map(str, ids)), **options) if ids else 0

@@ -4,24 +4,27 @@ The log is what counts. Fields and mirror follow from it, and `reconcile` mends 
 brings verdicts back from the mirror when the database was lost. Whoever alters them holds alone.alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from curate.opinions import newest_standing
 from curate.schema import check_rows, load
 from curate.store.alone import alone
 from curate.store.documents import object_id, verdict_document
 from curate.store.failures import database_errors
-from curate.store.fields import fiftyone
+from curate.store.fields import declare, fiftyone
 from curate.tables import from_rows, to_rows
 from curate.verdicts import EXTRA, HELD, Row, append_mirror, fields, key, labelled, read_mirror, standing
 
 LOG = "curate_verdicts"
 COLUMNS = ["sample_id", "sha256", *HELD]
 DUPLICATE_KEY = 11000
+CHUNK = 200
 
 
 def _log() -> Any:
@@ -116,18 +119,38 @@ def with_after(dataset_name: str, decided: pd.DataFrame) -> pd.DataFrame:
 
 
 @database_errors()
-def last_decided(dataset_name: str) -> list[str]:
-    """Samples of the last decision that still holds, in one or many images; empty when there is none."""
-    log = read_log(dataset_name)
-    concerned = {"sample_id": {"$in": list({row["sample_id"] for row in log})}}
-    held = standing(log, _checksums(dataset_name, concerned))
-    newest = max((str(s.last["at"]) for s in held.values()), default="")
-    return [sample_id for sample_id, s in held.items() if s.last["at"] == newest]
+def last_decided(dataset_name: str, by: str) -> list[str]:
+    """Samples of the last decision of a person that still holds, in one or many images; or an empty list.
+
+    Reads back from the newest verdict of the person, and no further than to the answer.
+    """
+    newest_first = _log().find({"dataset": dataset_name, "by": by}).sort("at", -1)
+    return [row["sample_id"] for row in newest_standing(_of_now(dataset_name, newest_first))]
+
+
+def _of_now(dataset_name: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Those verdicts that are about the pictures as they are now, in the same order; read in chunks."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK)):
+        concerned = {"sample_id": {"$in": list({row["sample_id"] for row in chunk})}}
+        checksums = _checksums(dataset_name, concerned)
+        yield from (row for row in chunk if checksums.get(row["sample_id"]) == row["sha256"])
+
+
+@database_errors()
+def with_own(dataset_name: str, sample_ids: Sequence[str], by: str) -> list[str]:
+    """Those of some samples on which a verdict of this person stands."""
+    concerned = {"sample_id": {"$in": list(sample_ids)}}
+    checksums = _checksums(dataset_name, concerned)
+    held = standing(_rows({"dataset": dataset_name, "by": by, **concerned}), checksums)
+    return [sample_id for sample_id in sample_ids if sample_id in held]
 
 
 @database_errors()
 def reconcile(dataset_name: str, mirror: Path) -> None:
     """Bring log, mirror and sample fields together again, whatever was cut off where.
+
+    A dataset that an earlier version of curate stored gets the fields that it lacks.
 
     Raises:
         Unreadable: the mirror holds what is no verdict; nothing is changed.
@@ -138,6 +161,8 @@ def reconcile(dataset_name: str, mirror: Path) -> None:
         lost = [row for row in in_mirror if key(row) not in known]
         _bring_back(dataset_name, lost)
         append_mirror(mirror, [row for row in in_log if key(row) not in mirrored])
+        if fiftyone().dataset_exists(dataset_name):
+            declare(fiftyone().load_dataset(dataset_name))
         _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)})
 
 

@@ -136,3 +136,39 @@ def test_verdicts_that_the_log_has_already_are_brought_back_beside_the_others(wo
     verdicts._bring_back("brought", rows[:2])
     verdicts._bring_back("brought", rows)
     assert verdicts.read_log("brought") == rows
+
+
+def test_each_takes_back_their_own_last_decision_and_a_dispute_is_shown(workspace_db: Database) -> None:
+    dataset.save_samples("both", table(row("a"), row("b"), row("c")))
+    a, b, c = (str(object_id(sample_id(name), "sample")) for name in "abc")
+    act("both", "accept_normal", [a, b], by="ada")
+    act("both", "mark_anomalous", [b, c], by="bob", defect_type="dent")
+    shown = dataset.load("both").match({"second_opinion": "disputed"})
+    assert shown.values("relative_path") == ["b.png"]
+    assert act("both", "undo", [a], by="bob") == 0
+    assert act("both", "undo", [a, b, c], by="bob") == 2
+    assert act("both", "undo", [], by="bob") == 0
+    assert act("both", "undo", [], by="ada") == 2
+    assert dataset.load("both").values("second_opinion") == [None] * 3
+    assert dataset.load("both").values("verdict") == [None] * 3
+
+
+def test_an_undo_of_the_last_decision_passes_over_pictures_that_were_replaced(workspace_db: Database) -> None:
+    names = [f"{index:03d}" for index in range(250)]
+    dataset.save_samples("passed", table(*map(row, names)))
+    documents = [str(object_id(sample_id(name), "sample")) for name in names]
+    act("passed", "skip", documents[:1], by="ada")
+    act("passed", "accept_normal", documents[1:], by="ada")
+    replaced = [row(name, sha256="0" * 64) if index else row(name) for index, name in enumerate(names)]
+    dataset.save_samples("passed", table(*replaced))
+    assert verdicts.last_decided("passed", "ada") == [sample_id(names[0])]
+
+
+def test_a_dataset_of_an_earlier_version_gets_the_field(workspace_db: Database) -> None:
+    dataset.save_samples("earlier", table(row("a")))
+    dataset.load("earlier").delete_sample_field("second_opinion")
+    verdicts.reconcile("earlier", Workspace.at().dataset("earlier").verdicts)
+    assert "second_opinion" in dataset.load("earlier").get_field_schema()
+    document = str(object_id(sample_id("a"), "sample"))
+    act("earlier", "unsure", [document], by="ada")
+    assert dataset.load("earlier").values("second_opinion") == ["wanted"]
