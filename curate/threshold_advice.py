@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from curate import threshold_interval as bootstrap
 from curate.cut_points import NORMALS, PLURALS
 from curate.intervals import LEVEL, Estimate
@@ -17,6 +19,7 @@ from curate.thresholds import THRESHOLDS
 __all__ = ["Advice", "OperatingPoint", "advise", "choose", "parameters", "report", "threshold_interval"]
 
 KIND = "threshold rule"
+STATED = "The threshold is stated, not estimated: it has no interval."
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,15 @@ def parameters(rule: str) -> dict[str, Any]:
     """
     signature = inspect.signature(lookup(THRESHOLDS, rule, KIND).choose)
     return {name: one.default for name, one in signature.parameters.items() if one.kind is one.KEYWORD_ONLY}
+
+
+def by_hand(rule: str) -> bool:
+    """Whether a person states the value, so that there is nothing to advise.
+
+    Raises:
+        ValueError: no such rule.
+    """
+    return bool(getattr(lookup(THRESHOLDS, rule, KIND), "BY_HAND", False))
 
 
 def choose(rule: str, evidence: Evidence, params: Mapping[str, Any] | None = None) -> Cut:
@@ -88,6 +100,9 @@ def threshold_interval(
     """
     quick = getattr(lookup(THRESHOLDS, rule, KIND), "QUICK", {})
     settings = {**(params or {}), **quick}
+    if by_hand(rule):
+        value = choose(rule, evidence, settings).threshold
+        return Estimate(value if np.isfinite(value) else None, level=level, note=STATED)
     again = functools.partial(choose, rule, params=settings)
     return bootstrap.interval(again, evidence, n_replicates, seed, level)
 
@@ -109,14 +124,14 @@ def advise(
 
     Args:
         test: items the rules never look at; None without a test part.
-        rules: their names; all when None.
+        rules: their names; when None, all but those whose value a person states.
         params: by name ("alpha", "cost_miss"); each rule takes those it knows.
         defect_rate: share of the line's parts that are anomalous; goes to the rules that take it, too.
 
     Raises:
         ValueError: an unknown rule, or a parameter that none of the rules takes.
     """
-    names = list(THRESHOLDS if rules is None else rules)
+    names = [name for name in THRESHOLDS if not by_hand(name)] if rules is None else list(rules)
     stated = dict(params or {}) | ({} if defect_rate is None else {"defect_rate": defect_rate})
     known = {name: parameters(name) for name in names}
     every = sorted({param for one in known.values() for param in one} | {"defect_rate"})

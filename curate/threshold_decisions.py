@@ -161,6 +161,6 @@ def one_line(text: str) -> str:
 
 def _told(value: Any) -> str:
     if isinstance(value, Mapping):
-        stated = [f"{key}={item}" for key, item in value.items() if item is not None]
+        stated = [f"{key}={_told(item)}" for key, item in value.items() if item is not None]
         return ", ".join(stated) or "none"
     return "none" if value is None else str(value)

@@ -200,8 +200,15 @@ def told_rule(row: Row) -> str:
     >>> told_rule({"rule": "conformal", "params": {"alpha": 0.01, "per": None}})
     'conformal (alpha=0.01)'
     """
-    stated = [f"{key}={value}" for key, value in row["params"].items() if value is not None]
+    stated = [f"{key}={_plain(value)}" for key, value in row["params"].items() if value is not None]
     return str(row["rule"]) + (f" ({', '.join(stated)})" if stated else "")
+
+
+def _plain(value: Any) -> str:
+    """A parameter's value; those of single categories one after the other."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{shown(each)} for {name}" for name, each in value.items())
+    return str(value)
 
 
 def shown(value: float | None) -> str:

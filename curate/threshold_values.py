@@ -25,8 +25,9 @@ def check_kinds(rule: str, given: Mapping[str, Any]) -> None:
     Traceback (most recent call last):
     ValueError: Expected true or false for robust of the rule "k_sigma"; found "no". The default is false.
     """
-    signature = inspect.signature(lookup(THRESHOLDS, rule, "threshold rule").choose)
-    for name, value in given.items():
+    module = lookup(THRESHOLDS, rule, "threshold rule")
+    signature = inspect.signature(module.choose)
+    for name, value in _stated(module, given):
         one = signature.parameters.get(name)
         if one is None or one.kind is not one.KEYWORD_ONLY or (value is None and one.default is None):
             continue
@@ -49,7 +50,42 @@ def check_values(rule: str, params: Mapping[str, Any], level: str) -> None:
         ValueError: the rule's own, about a value out of its range.
     """
     scores, labels = np.arange(float(N_PROBE)), np.arange(N_PROBE) >= N_PROBE // 2
-    lookup(THRESHOLDS, rule, "threshold rule").choose(Evidence.of(scores, labels, level=level), **params)
+    module = lookup(THRESHOLDS, rule, "threshold rule")
+    for category in categories_of(params) or [""]:
+        own = of_category(params, category)
+        module.choose(Evidence.of(scores, labels, level=level), **(own or {}))
+
+
+def categories_of(params: Mapping[str, Any]) -> list[str]:
+    """Categories for which a parameter is stated by itself; sorted.
+
+    >>> categories_of({"value": {"sus": 3.0, "acf": 2.5}})
+    ['acf', 'sus']
+    """
+    return sorted({name for value in params.values() if isinstance(value, Mapping) for name in value})
+
+
+def of_category(params: Mapping[str, Any], category: str) -> dict[str, Any] | None:
+    """A rule's parameters for one category; None where they are stated for other categories only.
+
+    >>> of_category({"value": {"acf": 2.5}, "review_from": None}, "acf")
+    {'value': 2.5, 'review_from': None}
+    """
+    named = categories_of(params)
+    if named and category not in named:
+        return None
+    return {
+        name: value.get(category) if isinstance(value, Mapping) else value for name, value in params.items()
+    }
+
+
+def _stated(module: Any, given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values; one that may be stated for each category comes once for each."""
+    found: list[tuple[str, Any]] = []
+    for name, value in given.items():
+        several = isinstance(value, Mapping) and value and name in getattr(module, "BY_CATEGORY", ())
+        found += [(name, each) for each in value.values()] if several else [(name, value)]
+    return found
 
 
 def told(value: Any) -> str:

@@ -17,9 +17,11 @@ from curate.files import read_json
 from curate.recipe import Source
 from curate.schema import faults, load
 from curate.steps import ingest, picture, split, threshold, threshold_picture, threshold_record
+from curate.steps.joined import with_scores
 from curate.steps.record import Context, digest
+from curate.steps.threshold_choice import choose
 from curate.threshold_decisions import RECIPE
-from curate.threshold_params import Settings
+from curate.threshold_params import Settings, choice
 from curate.workspace import Workspace
 from tests.helpers.scored import score_with_maps
 from tests.helpers.tiny import write_mvtec
@@ -311,3 +313,36 @@ def test_a_recipe_that_names_a_detector_again_shows_it_again(context: Context) -
 def test_one_of_two_parts_of_a_group_in_the_test_is_told(context: Context) -> None:
     row = threshold.run(context, "padim", "max_normal", Settings(group="category"))["by_category"]["weave"]
     assert any("images of the same category (weave)" in text for text in row["warnings"])
+
+
+def manual(value: object) -> Settings:
+    return Settings({"value": value})
+
+
+def test_a_person_states_a_value_and_the_test_part_tells_what_it_gives(context: Context) -> None:
+    made = threshold.run(context, "padim", "manual", manual(0.5), why="the customer's limit", by="anna")
+    (category,) = made["by_category"]
+    row = made["by_category"][category]
+    assert (row["threshold"], row["interval"]["low"], row["supported"]) == (0.5, None, True)
+    assert row["calibration"]["n_false_alarms"] is not None
+    assert row["test"]["n_missed"] is not None
+    with pytest.raises(AlreadyExists, match="--set value=0.6"):
+        threshold.run(context, "padim", "manual", manual(0.6))
+
+
+def test_categories_that_a_person_says_nothing_of_keep_what_was_decided(context: Context) -> None:
+    table = tables.read(context.paths.samples)
+    table.loc[table.index % 2 == 0, "category"] = "other"
+    first, second = sorted(table["category"].unique())
+    merged = with_scores(context, "padim")
+    merged["category"] = table.set_index("sample_id")["category"].loc[merged["sample_id"]].to_numpy()
+    whole = choose(context, merged, choice("padim", "max_normal", Settings()))[0]
+    stands = {"id": "0123456789abcdef", "by_category": whole}
+    asked = choice("padim", "manual", manual({second: 0.25}))
+    made, _ = choose(context, merged, asked, stands)
+    assert made[second]["threshold"] == 0.25
+    assert made[first] == {**whole[first], "facts": {**whole[first]["facts"], "kept_from": stands["id"]}}
+    with pytest.raises(CurateError, match=f"category {first}: no value is stated for it"):
+        choose(context, merged, asked)
+    with pytest.raises(ValueError, match=f"No category third in this dataset; it has: {first}, {second}"):
+        choose(context, merged, choice("padim", "manual", manual({"third": 1})), stands)

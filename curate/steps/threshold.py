@@ -1,5 +1,6 @@
 """Step: decides on a threshold per category; a decision that stands is replaced only when asked to."""
 
+import json
 import shlex
 from typing import Any
 
@@ -72,7 +73,8 @@ def run(
         return _kept(context, history, stands)
     if not dry_run:
         why = _reason(context, stands, asked, data, replace, why)
-    by_category, test = choose(context, merged, asked)
+    kept = stands if stands and of_these_scores(stands, data) else None
+    by_category, test = choose(context, merged, asked, kept)
     content = {
         **asked,
         "by": one_line(by) or _user(),
@@ -162,7 +164,7 @@ def command_of(context: Context, asked: dict[str, Any]) -> str:
     defaults = parameters(asked["rule"])
     for key, value in asked["params"].items():
         if value != defaults.get(key) and not (key == "defect_rate" and value == asked["defect_rate"]):
-            words += ["--set", f"{key}={value}"]
+            words += ["--set", f"{key}={json.dumps(value) if isinstance(value, dict) else value}"]
     for option, standard in (("level", "image"), ("group", "part_id"), ("defect_rate", None)):
         if asked[option] != standard:
             words += [f"--{option.replace('_', '-')}", str(asked[option])]

@@ -19,43 +19,70 @@ from curate.steps.pixels import pixel_auroc
 from curate.steps.record import Context
 from curate.steps.threshold_evidence import Parts, Statistic, parts, snapped
 from curate.threshold_evidence import Cut, Evidence
+from curate.threshold_values import categories_of, of_category
 
 N_REPLICATES = 200
 COUNTS = ("n_normal", "n_anomalous", "n_false_alarms", "n_missed", "n_to_review")
 LEFT_OUT = "{n} images without a map, or without a mask of their defect, are left out."
 MEANS = ("image_auroc", "pixel_auroc", "f1")
+UNSTATED = "no value is stated for it, and no decision about these scores stands that has one to keep."
 Row = dict[str, Any]
 
 
-def choose(context: Context, merged: pd.DataFrame, asked: Row) -> tuple[dict[str, Row], Row]:
+def choose(
+    context: Context, merged: pd.DataFrame, asked: Row, stands: Row | None = None
+) -> tuple[dict[str, Row], Row]:
     """Apply a rule to the calibration part of each category; the test part is never looked at for the choice.
 
     Args:
         merged: from curate.steps.joined.with_scores.
         asked: from curate.threshold_params.choice.
+        stands: decision about these scores, of which categories that `asked` says nothing of are kept.
 
     Returns:
         Category -> its cut, after data_schemas/threshold_decision.json; and the figures over all categories.
 
     Raises:
         CurateError: a category has no calibration image that the rule needs; every such category is named.
+        ValueError: a parameter is stated for a category that there is not.
     """
     statistic = map_statistic(asked["params"])
     by_category: dict[str, Row] = {}
     problems = []
+    _check_categories(asked, merged)
     for category, rows in merged.groupby("category", sort=True):
+        own = of_category(asked["params"], str(category))
+        if own is None:
+            held = (stands or {}).get("by_category", {}).get(str(category))
+            if held is None:
+                problems.append(f"category {category}: {UNSTATED}")
+            else:
+                by_category[str(category)] = _kept(held, stands)
+            continue
         given = parts(context, rows, asked["detector"], asked["level"], asked["group"], statistic)
         if not len(given.calibration.scores):
             problems.append(f"category {category}: no labelled image is in the calibration part")
             continue
         try:
-            by_category[str(category)] = _cut(context, rows, given, asked)
+            by_category[str(category)] = _cut(context, rows, given, {**asked, "params": own})
         except ValueError as error:
             lost = f" {LEFT_OUT.format(n=given.left_out)}" if given.left_out else ""
             problems.append(f"category {category}: {error}{lost}")
     if problems:
         raise CurateError(_nothing_to_choose_on(context, asked["rule"], problems))
     return by_category, totals(by_category)
+
+
+def _check_categories(asked: Row, merged: pd.DataFrame) -> None:
+    known = sorted(map(str, merged["category"].unique()))
+    if unknown := [name for name in categories_of(asked["params"]) if name not in known]:
+        raise ValueError(f"No category {', '.join(unknown)} in this dataset; it has: {', '.join(known)}.")
+
+
+def _kept(held: Row, stands: Row | None) -> Row:
+    """A category's cut of the decision that stands, which says where it comes from."""
+    first = held["facts"].get("kept_from") or (stands or {})["id"]
+    return {**held, "facts": {**held["facts"], "kept_from": first}}
 
 
 def map_statistic(params: Mapping[str, Any]) -> Statistic | None:

@@ -17,5 +17,6 @@ THRESHOLDS = {
     "evt": Entry("curate.thresholds.evt", "Extrapolates the tail of normal scores, with a check of the fit"),
     "conformal": Entry("curate.thresholds.conformal", "P(false alarm) is bounded; needs no defect"),
     "conformal_risk": Entry("curate.thresholds.conformal_risk", "The expected miss rate is bounded"),
+    "manual": Entry("curate.thresholds.manual", "A value that a person states, with the reason"),
     "review_band": Entry("curate.thresholds.review_band", "Two thresholds; between them a person looks"),
 }
