@@ -17,8 +17,9 @@ from curate.images import Array, encode_png, read_stored
 from curate.masks import boxes_to_mask
 from curate.schema import load
 from curate.tables import to_rows
+from curate.truth import place
 
-FILE, BOXES = "file", "boxes"
+FILE, BOXES, PERSON = "file", "boxes", "person"
 ABSENT = "absent"
 
 
@@ -28,7 +29,7 @@ class Chosen:
 
     Attributes:
         row: the sample's row, with `assigned_split`.
-        mask: its canonical mask file; None for a normal image, and where the boxes are the mask.
+        mask: the file of the mask in force; None for a normal image, and where the boxes are the mask.
     """
 
     row: dict[str, Any]
@@ -36,20 +37,26 @@ class Chosen:
 
     @property
     def mask_source(self) -> str | None:
-        """What the mask is made from: "file" or "boxes"; None without a mask."""
+        """What the mask is made from: "file", "boxes" or "person"; None without a mask."""
         if self.row["label"] == "normal":
             return None
+        if self.mask and self.row.get("verdict_mask"):
+            return PERSON
         return FILE if self.mask else BOXES
 
     def mask_key(self) -> str:
         """Equal for equal masks."""
         if self.mask:
-            return sha256_file(self.mask)
+            return sha256_file(self.mask)  # one that tells defect types apart gives one mask, too
         return fingerprint([self.row["boxes"], self.row["height"], self.row["width"]])
 
     def mask_png(self) -> bytes:
         """The mask as a PNG of its image's size, 0/255."""
-        return self.mask.read_bytes() if self.mask else encode_png(_filled(self.row))
+        if self.mask is None:
+            return encode_png(_filled(self.row))
+        if not _tells_types_apart(self.row):
+            return self.mask.read_bytes()
+        return encode_png((read_stored(self.mask) > 0).astype(np.uint8) * 255)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def choose(samples: pd.DataFrame, masks: Path) -> tuple[list[Chosen], list[LeftO
     left_out: list[LeftOut] = []
     absent: list[str] = []
     for row in rows:
-        mask = masks / f"{row['sample_id']}.png" if _mask_wanted(row) and has_mask(row) else None
+        mask = place(row, masks) if _mask_wanted(row) and has_mask(row) else None
         reason = _reason(row, mask)
         if reason == ABSENT:
             absent.append(row["relative_path"])
@@ -151,7 +158,8 @@ def _mask_reason(row: dict[str, Any], mask: Path) -> str | None:
             return "mask_size"
         return ABSENT
     values = read_stored(mask)
-    if values.ndim != 2 or values.dtype != np.uint8 or not np.isin(values, (0, 255)).all():
+    plain = _tells_types_apart(row) or bool(np.isin(values, (0, 255)).all())
+    if values.ndim != 2 or values.dtype != np.uint8 or not plain:
         raise CurateError(
             f"CurateError: {mask}, the mask of {row['relative_path']}, is not 8-bit grey with the values 0 "
             "and 255. Ingest the source again."
@@ -159,6 +167,11 @@ def _mask_reason(row: dict[str, Any], mask: Path) -> str | None:
     if values.shape != image_hw:
         return "mask_size"
     return None if values.any() else "empty_mask"
+
+
+def _tells_types_apart(row: dict[str, Any]) -> bool:
+    """Whether the mask in force was drawn by a person who gave each defect type a value of its own."""
+    return bool(row.get("verdict_mask")) and row["mask_kind"] == "classes"
 
 
 def _filled(row: dict[str, Any]) -> Array:

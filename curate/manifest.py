@@ -26,8 +26,8 @@ COPIED = (
 LEFT_OUT = ("sample_id", "relative_path", "source", "category", "label")
 CHANGES = (
     "The images were divided into train, calibration and test. PNG files are unchanged; other formats were\n"
-    "converted to PNG with equal pixels. Masks were set to the values 0 and 255; some come from boxes.\n"
-    f"{NAME} says for every image where it came from."
+    "converted to PNG with equal pixels. Masks were set to the values 0 and 255; some come from boxes,\n"
+    f"others from people who drew or corrected them. {NAME} says for every image where it came from."
 )
 
 

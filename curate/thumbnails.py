@@ -11,6 +11,7 @@ from curate import ground_truth
 from curate.errors import Unreadable
 from curate.images import Array, encode_jpeg, read_image
 from curate.masks import boxes_to_mask, read_mask
+from curate.truth import in_force
 
 SIDE_PX = 192
 QUALITY = 80
@@ -68,10 +69,9 @@ def _eight_bits(image: Array) -> Array:
 
 def truth_of(row: Mapping[str, Any], masks: Path, image_hw: tuple[int, int]) -> Array | None:
     """(H, W) bool ground truth; None without mask and boxes, or where the mask does not fit."""
-    canonical = masks / f"{row['sample_id']}.png"
     try:
-        if canonical.exists():
-            mask = read_mask(canonical)
+        if (path := in_force(row, masks)) is not None:
+            mask = read_mask(path)
         elif ground_truth.has_mask(row):
             mask = ground_truth.read(row).mask
         elif row["boxes"]:

@@ -64,22 +64,24 @@ def replaced(row: Row, label: str, held: "Standing", drawn: Path) -> dict[str, A
     return {}
 
 
-def shown(row: Row, label: str, held: "Standing | None", made: Path, drawn: Path | None) -> Path | None:
-    """The file of the mask in force where there is no table, but a sample and its verdicts; as in_force.
+def shown(
+    row: Row, label: str, held: "Standing | None", made: Path | None, drawn: Path | None
+) -> Path | None:
+    """The mask in force as in_force, of a sample and its verdicts where there is no table.
 
     Args:
         row, label: see replaced.
-        made: where the source's mask of this sample lies, if there is one.
-        drawn: see replaced; None: there is none.
+        made: the mask that ingest made for this sample; None: there is none.
+        drawn: see replaced; None: there are none.
     """
     if label == "normal":
         return None
-    path = made
-    if held is not None and held.mask and drawn is not None:
-        path = drawn_masks.path_of(drawn, row["sample_id"], held.mask)
-    elif held is not None and label == "anomalous" != row["label"]:
+    if held is not None and held.mask:
+        path = drawn and drawn_masks.path_of(drawn, row["sample_id"], held.mask)
+        return path if path and path.exists() else None
+    if held is not None and label == "anomalous" != row["label"]:
         return None
-    return path if path.exists() else None
+    return made
 
 
 def classes_of(held: "Standing | None") -> Sequence[Row]:

@@ -19,15 +19,13 @@ from curate.files import writing
 from curate.opinions import Standing, stacked, together
 from curate.schema import faults
 from curate.tables import from_rows, to_rows
+from curate.truth import classes_of, replaced, types_drawn
 
 Row = dict[str, Any]
 EXTRA = [
     "verdict", "verdict_defect_type", "verdict_by", "verdict_at", "verdict_mask", "second_opinion",
 ]  # fmt: skip
 HELD = ("label", "defect_types", "verdict", "mask")  # what `before` and `after` of a verdict tell
-TRUTH = (
-    "gt_mask_path", "mask_channels", "shapes", "mask_kind", "mask_quality", "mask_classes", "mask_rule",
-)  # fmt: skip
 
 
 def standing(rows: Iterable[Mapping[str, Any]], checksums: Mapping[str, str]) -> dict[str, Standing]:
@@ -58,20 +56,24 @@ def labelled(label: str, defect_types: list[str], held: Standing | None) -> tupl
         return "normal", []
     if held.defect_type:
         return "anomalous", [held.defect_type]
+    if classes := classes_of(held):
+        return "anomalous", types_drawn(classes, defect_types)
     return "anomalous", list(defect_types)
 
 
-def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]], drawn: Path) -> pd.DataFrame:
     """A sample table with the verdicts applied.
 
     Where a verdict says normal, masks, outlines and boxes are dropped; where it makes an image anomalous that
-    the source did not call so, masks and outlines are. Adds the columns verdict (None: nobody has looked),
+    the source did not call so, masks and outlines are; where a person accepted or drew a mask, the columns
+    tell of that one alone (see curate.truth). Adds the columns verdict (None: nobody has looked),
     verdict_defect_type, verdict_by, verdict_at, verdict_mask (digest of the mask that a person accepted) and
     second_opinion ("wanted", "disputed", None).
 
     Args:
         samples: with the columns of data_schemas/sample.json as delivered; others are kept.
         rows: after data_schemas/verdict.json, in any order.
+        drawn: the dataset's drawn_masks.
     """
     delivered = to_rows(samples)
     held_by_id = standing(rows, {row["sample_id"]: row["sha256"] for row in delivered})
@@ -81,12 +83,7 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]]) -> pd.DataFr
         label, defect_types = labelled(row["label"], row["defect_types"], held)
         changed = {"label": label, "defect_types": defect_types} | dict.fromkeys(EXTRA)
         if held is not None:
-            changed |= fields(held)
-            if label == "normal":
-                changed |= dict.fromkeys((*TRUTH, "boxes"))
-            elif label == "anomalous" != row["label"]:
-                # Ingesting made no mask of it, and what goes with a label that was wrong proves nothing.
-                changed |= dict.fromkeys(TRUTH)
+            changed |= fields(held) | replaced(row, label, held, drawn)
         out.append({**row, **changed})
     columns = [*samples.columns, *(name for name in EXTRA if name not in samples.columns)]
     return from_rows(out, columns)

@@ -15,6 +15,7 @@ from tests.helpers.stored import row, sample_id, table
 A = sample_id("a")
 BEFORE = {"label": "normal", "defect_types": [], "verdict": None}
 SHA256 = str(row("a")["sha256"])
+DRAWN = Path("drawn_masks")
 
 
 def given_verdicts(*kinds: str, defect_type: str | None = None) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def given_verdicts(*kinds: str, defect_type: str | None = None) -> list[dict[str
 
 def applied(label: str, *kinds: str, defect_type: str | None = None) -> dict[str, Any]:
     samples = table(row("a", label, gt_mask_path="/m.png", mask_rule="> 0"))
-    return to_rows(verdicts.apply(samples, given_verdicts(*kinds, defect_type=defect_type)))[0]
+    return to_rows(verdicts.apply(samples, given_verdicts(*kinds, defect_type=defect_type), DRAWN))[0]
 
 
 def test_without_verdicts_the_source_is_believed() -> None:
@@ -84,13 +85,13 @@ def test_the_order_in_which_verdicts_are_listed_never_matters(kinds: list[str], 
 
 def test_a_verdict_lapses_with_its_picture_and_holds_again_when_that_comes_back() -> None:
     rows = given_verdicts("normal")
-    replaced = to_rows(verdicts.apply(table(row("a", "anomalous", sha256="0" * 64)), rows))[0]
+    replaced = to_rows(verdicts.apply(table(row("a", "anomalous", sha256="0" * 64)), rows, DRAWN))[0]
     assert (replaced["label"], replaced["defect_types"], replaced["verdict"]) == (
         "anomalous",
         ["stain"],
         None,
     )
-    assert to_rows(verdicts.apply(table(row("a", "anomalous")), rows))[0]["label"] == "normal"
+    assert to_rows(verdicts.apply(table(row("a", "anomalous")), rows, DRAWN))[0]["label"] == "normal"
 
 
 def test_an_undo_takes_back_nothing_that_was_said_of_another_picture() -> None:

@@ -62,6 +62,7 @@ class Evidence:
         statistics: one row per sample, see curate.statistics; None unless a check NEEDS it.
         embeddings: one row per sample, see curate.embeddings; None unless a check NEEDS it.
         verdicts: sample_id -> the label that a person gave the sample.
+        drawn: ids of samples whose mask a person accepted or drew; samples and mask_facts tell of that mask.
     """
 
     samples: "pd.DataFrame"
@@ -72,6 +73,7 @@ class Evidence:
     statistics: "pd.DataFrame | None" = None
     embeddings: "pd.DataFrame | None" = None
     verdicts: Mapping[str, str] = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
 
     def masks_of_samples(self) -> list[dict[str, Any]]:
         """Rows of the sample table with the mask facts beside them, for samples that have both."""

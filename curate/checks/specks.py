@@ -40,7 +40,9 @@ def fix(evidence: Evidence, faults: list[Fault]) -> list[Fix]:
             f"{row['n_regions']} regions.",
         )
         for row in evidence.masks_of_samples()
-        if row["relative_path"] in concerned and 0 < row["n_specks"] < row["n_regions"]
+        if row["relative_path"] in concerned
+        and 0 < row["n_specks"] < row["n_regions"]
+        and row["sample_id"] not in evidence.drawn  # what a person drew is theirs
     ]
 
 

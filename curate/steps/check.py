@@ -84,7 +84,8 @@ def chosen(only: Sequence[str] | None, skip: Sequence[str] | None) -> list[str] 
 def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict[str, str]]:
     """What the named checks look at, and why parts of it are not there (part -> reason)."""
     paths = context.paths
-    samples, faults = told_apart(context)
+    delivered, facts = labels.delivered_but_drawn(context)
+    samples, faults = told_apart(context, delivered)
     needs = {need for name in names for need in _needs(name)}
     measured, lacking = _measured(context, [part for part in COSTLY if part in needs])
     checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
@@ -94,7 +95,8 @@ def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict
         masks=paths.masks,
         faults=faults,
         split=tables.read(paths.split) if paths.split.exists() else None,
-        mask_facts=tables.read(paths.mask_facts) if paths.mask_facts.exists() else None,
+        mask_facts=_mask_facts(context, facts),
+        drawn=frozenset(facts),
         verdicts={key: one.decided["verdict"] for key, one in held.items() if one.decided is not None},
         **measured,
     )
@@ -105,8 +107,25 @@ def evidence_for(context: Context, names: Sequence[str]) -> tuple[Evidence, dict
     return evidence, lacking
 
 
-def told_apart(context: Context) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _mask_facts(context: Context, drawn: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame | None:
+    """What is known of the masks in force; None where those of the source have not been counted."""
+    if not context.paths.mask_facts.exists():
+        return None
+    known = tables.read(context.paths.mask_facts)
+    if not drawn:
+        return known
+    others = [row for row in tables.to_rows(known) if row["sample_id"] not in drawn]
+    own = [{"sample_id": name, **measured} for name, measured in drawn.items()]
+    return tables.from_rows([*others, *own], list(known.columns))
+
+
+def told_apart(
+    context: Context, samples: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """The samples, and the faults met while they were taken in, with paths as the findings have them.
+
+    Args:
+        samples: those of the dataset; None: as the sources delivered them.
 
     Raises:
         Missing, Unreadable: the sample table or the file of the faults is gone or damaged.
@@ -119,7 +138,7 @@ def told_apart(context: Context) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         raise type(error)(f"{error} {again}") from error
     if not isinstance(by_source, dict):
         raise Unreadable(f"Unreadable: {path} holds no faults by source. {again}")
-    return apart(tables.read(context.paths.samples), by_source)
+    return apart(tables.read(context.paths.samples) if samples is None else samples, by_source)
 
 
 def _look(evidence: Evidence, lacking: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:

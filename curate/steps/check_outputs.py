@@ -10,6 +10,7 @@ from typing import Any
 from curate import __version__, tables
 from curate.errors import AlreadyExists
 from curate.files import write_bytes, write_text
+from curate.steps import labels
 from curate.steps.check import COLUMNS, told_apart
 from curate.steps.record import Context
 
@@ -87,5 +88,6 @@ def _page(context: Context, content: Mapping[str, Any]) -> str:
         gate=content["gate"],
         fixes=[f"{fix.at[:10]}, {fix.check}: {fix.detail}" for fix in content["fixes"]],
     )
-    samples, _ = told_apart(context)
+    delivered, _ = labels.delivered_but_drawn(context)
+    samples, _ = told_apart(context, delivered)
     return render(report, tables.to_rows(samples), paths.masks)

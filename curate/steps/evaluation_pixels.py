@@ -24,6 +24,7 @@ from curate.size_study import size_study
 from curate.slices import DEFECT_TYPE, NOT_STATED
 from curate.steps.pixels import truth_of
 from curate.tables import from_rows, to_rows
+from curate.truth import in_force
 
 FPR_LIMITS = (0.3, 0.05)
 TRUTHS = ("normal", "exact", "weak", "boxes", "none")
@@ -129,7 +130,7 @@ def kind_of_truth(row: Row, masks: Path) -> str:
         return "normal"
     if truth_of(dict(row), masks) is None:
         return "none"
-    if not (masks / f"{row['sample_id']}.png").exists():
+    if in_force(row, masks) is None:
         return "boxes"
     return "weak" if row["mask_quality"] == "weak" else "exact"
 

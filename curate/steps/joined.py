@@ -83,6 +83,6 @@ def set_aside(context: Context, detector: str) -> list[str]:
 
 
 def masks_digest(context: Context) -> str:
-    """Checksum of the dataset's canonical masks."""
+    """Checksum of the masks in force: those that ingest made, and which of people are in their place."""
     masks = sorted(context.paths.masks.glob("*.png"))
-    return fingerprint([(path.name, sha256_file(path)) for path in masks])
+    return fingerprint([*((path.name, sha256_file(path)) for path in masks), *labels.drawn(context).items()])

@@ -13,6 +13,7 @@ from curate.steps.joined import masks_digest, with_scores
 from curate.steps.record import Context, digest, once
 from curate.steps.threshold_record import lapsed
 from curate.tables import to_rows
+from curate.truth import in_force
 
 MOST_CATEGORIES = 6
 N_EXAMPLES = 4
@@ -131,8 +132,7 @@ def _draw(axis: Any, example: tuple[str, dict[str, Any]], folder: Path, masks: P
         lo, hi = shown or (float(values.min()), float(values.max()))
         strength = np.clip((values - lo) / (hi - lo), 0, 1) if hi > lo else np.zeros_like(values)
         axis.imshow(strength, cmap="turbo", vmin=0, vmax=1, alpha=0.15 + 0.5 * strength)
-    path = masks / f"{record['sample_id']}.png"
-    if record["label"] == "anomalous" and path.exists():
+    if (path := in_force(record, masks)) is not None:
         truth = cv2.resize(read_mask(path, "> 0").astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         if truth.any():
             axis.contour(truth, levels=[0.5], colors="white", linewidths=0.9)

@@ -13,6 +13,7 @@ from curate.masks import boxes_to_mask, read_mask
 from curate.pixel_histograms import accumulate
 from curate.steps.record import Context
 from curate.tables import to_rows
+from curate.truth import in_force
 
 
 def pixel_auroc(context: Context, rows: pd.DataFrame, detector: str) -> float | None:
@@ -64,8 +65,7 @@ def truth_of(row: dict[str, object], masks: Path) -> Array | None:
     image_hw = int(str(row["height"])), int(str(row["width"]))
     if row["label"] == "normal":
         return np.zeros(image_hw, dtype=bool)
-    path = masks / f"{row['sample_id']}.png"
-    if path.exists():
+    if (path := in_force(row, masks)) is not None:
         truth = read_mask(path, "> 0")
     elif isinstance(row["boxes"], list) and row["boxes"]:
         truth = boxes_to_mask([box["box_xyxy"] for box in row["boxes"]], image_hw)

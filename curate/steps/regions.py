@@ -13,6 +13,7 @@ from curate.schema import load
 from curate.steps.pixels import truth_of
 from curate.steps.record import Context
 from curate.tables import from_rows
+from curate.truth import in_force
 
 if TYPE_CHECKING:
     from curate.input_sizes import Inputs
@@ -76,6 +77,6 @@ def region_table(
 def _kind(context: Context, row: Row, known: bool) -> str:
     if not known:
         return "none"
-    if not (context.paths.masks / f"{row['sample_id']}.png").exists():
+    if in_force(row, context.paths.masks) is None:
         return "boxes"
     return "weak" if row["mask_quality"] == "weak" else "exact"

@@ -12,7 +12,7 @@ from curate import __version__, tables
 from curate.errors import CurateError
 from curate.files import fingerprint, read_json, write_bytes, write_json
 from curate.progress import bar
-from curate.steps import subset, sync_proposals
+from curate.steps import subset, sync_proposals, sync_queues
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context, as_made, digest, recorded
 from curate.steps.threshold_record import history_of, settle
@@ -51,6 +51,7 @@ def everything(context: Context) -> None:
                 store()
                 marks.write(paths.name, part, checksum)
         verdicts.reconcile(paths.name, paths.verdicts)
+        sync_queues.renew_gaps(context)
         _sweep(context, wanted)
     if not is_current(context):
         write_json(paths.root / NOTE, _note(context))
@@ -74,6 +75,7 @@ def _clear_vanished(context: Context, parts: Collection[str]) -> None:
     from curate.store.quality import clear_quality
     from curate.store.subsets import remove_subset
 
+    sync_queues.clear_vanished(context, parts)
     for part in parts:
         kind, _, name = part.partition(" ")
         if kind == "quality":
@@ -129,6 +131,7 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
     made = sorted(path.name for path in paths.decisions.glob("*.json"))
     if made:  # each is never altered, and its name holds the checksum of its content
         parts["decisions"] = (fingerprint(made), lambda: _decisions(context))
+    parts |= sync_queues.parts(context, {name: part[0] for name, part in parts.items()}, OUTDATED)
     for name in subset.names(paths):
         if (marked := _subset_checksum(context, name)) is not None:
             parts[f"subset {name}"] = (marked, _storing_subset(context, name))
@@ -214,7 +217,9 @@ def _findings(context: Context) -> None:
 
     samples, _ = told_apart(context)
     ids = dict(zip(samples["relative_path"], samples["sample_id"], strict=True))
-    save_findings(context.paths.name, tables.read(context.paths.findings), ids)
+    findings = tables.read(context.paths.findings)
+    save_findings(context.paths.name, findings, ids)
+    sync_queues.severities(context, findings, ids)
 
 
 def _quality(context: Context) -> None:
@@ -240,6 +245,7 @@ def _samples(context: Context, held: str | None) -> None:
             paths.samples,
             paths.masks,
             media_folder=paths.media,
+            drawn_folder=paths.drawn_masks,
             stored=stored if held == digest(stored) else None,
             remove_vanished=True,
             progress=advance,

@@ -17,6 +17,7 @@ from curate.store.failures import database_errors
 from curate.store.fields import declare, declare_indexes, fiftyone, judgements, offer_copies
 from curate.store.verdicts import read_log
 from curate.tables import batches, from_rows, to_rows
+from curate.workspace import Workspace
 
 BATCH = 1000
 Progress = Callable[[int], None]
@@ -88,6 +89,7 @@ def save_samples(
     masks_folder: Path | None = None,
     *,
     media_folder: Path | None = None,
+    drawn_folder: Path | None = None,
     stored: Path | None = None,
     remove_vanished: bool = False,
     progress: Progress = _silent,
@@ -103,6 +105,7 @@ def save_samples(
             batches.
         masks_folder: canonical masks, <sample_id>.png.
         media_folder: copies for the browser, <sample_id>-<checksum>.<suffix>.
+        drawn_folder: masks that people accepted or drew; those that verdicts name are shown instead.
         stored: the Parquet file that the dataset holds now; rows that are the same in both are left alone.
         remove_vanished: also remove samples that the table lacks.
         progress: told the number of rows written.
@@ -114,7 +117,7 @@ def save_samples(
     dataset = _open(dataset_name)
     declare(dataset)
     collection = dataset._sample_collection
-    folders = Folders(masks_folder, media_folder)
+    folders = Folders(masks_folder, media_folder, drawn_folder)
     checksums = {row["sample_id"]: row["sha256"] for rows in _rows(table) for row in rows}
     held = verdicts.standing(read_log(dataset_name), checksums)
     outdated = dict.fromkeys(judgements(dataset))
@@ -275,7 +278,8 @@ def read_samples(dataset_name: str) -> pd.DataFrame:
     documents = load(dataset_name)._sample_collection.find({})
     rows = sorted(map(sample_row, documents), key=lambda row: (row["source"], row["relative_path"]))
     table = from_rows(rows, [*contract("sample")["properties"], "assigned_split"])
-    return verdicts.apply(table, read_log(dataset_name))
+    drawn = Workspace.at().dataset(dataset_name).drawn_masks
+    return verdicts.apply(table, read_log(dataset_name), drawn)
 
 
 @database_errors()

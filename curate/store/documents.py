@@ -18,6 +18,7 @@ from bson import ObjectId
 from curate.opinions import Standing
 from curate.schema import load
 from curate.store.fields import FLOATS, INTEGERS, STRINGS, TRUTH, VIEW
+from curate.truth import shown
 from curate.verdicts import EXTRA, fields, labelled
 
 Row = dict[str, Any]
@@ -60,16 +61,19 @@ class Folders:
     Args:
         masks: holds <sample_id>.png for samples that have a mask; None = no masks.
         media: holds <sample_id>-<checksum>.<suffix> for images that a browser cannot show; None = no copies.
+        drawn: of the masks that people accepted or drew; None = none.
     """
 
-    def __init__(self, masks: Path | None = None, media: Path | None = None) -> None:
+    def __init__(
+        self, masks: Path | None = None, media: Path | None = None, drawn: Path | None = None
+    ) -> None:
+        self.drawn = drawn
         self._masks = {path.stem: path for path in masks.glob("*.png")} if masks else {}
         self._media = {path.stem: path for path in media.glob("*-*.*")} if media else {}
 
-    def mask(self, sample_id: str) -> str | None:
-        """The mask of a sample."""
-        found = self._masks.get(sample_id)
-        return str(found) if found else None
+    def mask(self, sample_id: str) -> Path | None:
+        """The mask that ingest made of a sample."""
+        return self._masks.get(sample_id)
 
     def view(self, row: Mapping[str, Any]) -> str:
         """What the browser shows of a sample: the copy that was made for it, else the image itself."""
@@ -105,15 +109,24 @@ def sample_document(row: Row, folders: Folders, held: Standing | None) -> Row:
         "label": row["label"],
         "defect_types": row["defect_types"],
     }
-    document["gt_mask"] = _segmentation(sample_id, folders.mask(sample_id))
     document["boxes"] = _detections(row)
-    return document | verdict_document(row["label"], row["defect_types"], held)
+    return document | verdict_document(row, held, folders.mask(sample_id), folders.drawn)
 
 
-def verdict_document(label: str, defect_types: list[str], held: Standing | None) -> Row:
-    """What follows from the verdicts for a sample whose source says `label` and `defect_types`."""
-    now, types = labelled(label, defect_types, held)
-    document: Row = {"label": now, "defect_types": types}
+def verdict_document(
+    row: Mapping[str, Any], held: Standing | None, made: Path | None, drawn: Path | None
+) -> Row:
+    """What follows from the verdicts for a sample: its label and defect types, and which mask is in force.
+
+    Args:
+        row: sample_id, label and defect_types as the source delivered them.
+        held: the verdicts that hold for this sample.
+        made: the mask that ingest made; None: there is none.
+        drawn: folder of the masks that people accepted or drew; None: there are none.
+    """
+    now, types = labelled(row["label"], list(row["defect_types"]), held)
+    mask = shown(row, now, held, made, drawn)
+    document: Row = {"label": now, "defect_types": types, "gt_mask": _segmentation(row["sample_id"], mask)}
     if held is None:
         return document | dict.fromkeys(EXTRA)
     document |= fields(held)
@@ -136,14 +149,14 @@ def _as_stored(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _segmentation(sample_id: str, path: str | None) -> Row | None:
+def _segmentation(sample_id: str, path: Path | None) -> Row | None:
     if path is None:
         return None
     return {
         "_id": object_id(sample_id, "gt_mask"),
         "_cls": "Segmentation",
         "tags": [],
-        "mask_path": path,
+        "mask_path": str(path),
     }
 
 

@@ -20,6 +20,7 @@ from curate.store.failures import database_errors
 from curate.store.fields import declare, fiftyone
 from curate.tables import from_rows, to_rows
 from curate.verdicts import EXTRA, HELD, Row, append_mirror, fields, key, labelled, read_mirror, standing
+from curate.workspace import DatasetPaths
 
 LOG = "curate_verdicts"
 COLUMNS = ["sample_id", "sha256", *HELD]
@@ -92,7 +93,7 @@ def add(dataset_name: str, decided: pd.DataFrame, mirror: Path) -> int:
         return 0
     _log().insert_many([{**row, "dataset": dataset_name} for row in rows])
     append_mirror(mirror, rows)
-    _set_fields(dataset_name, {row["sample_id"] for row in rows})
+    _set_fields(dataset_name, {row["sample_id"] for row in rows}, mirror)
     return len(rows)
 
 
@@ -163,7 +164,7 @@ def reconcile(dataset_name: str, mirror: Path) -> None:
         append_mirror(mirror, [row for row in in_log if key(row) not in mirrored])
         if fiftyone().dataset_exists(dataset_name):
             declare(fiftyone().load_dataset(dataset_name))
-        _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)})
+        _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)}, mirror)
 
 
 def _bring_back(dataset_name: str, rows: Sequence[Row]) -> None:
@@ -194,8 +195,8 @@ def _checksums(dataset_name: str, where: Row) -> dict[str, str]:
     return {row["sample_id"]: row["sha256"] for row in found}
 
 
-def _set_fields(dataset_name: str, sample_ids: Iterable[str]) -> None:
-    """Make label, defect types and verdict fields of some samples follow from the log."""
+def _set_fields(dataset_name: str, sample_ids: Iterable[str], mirror: Path) -> None:
+    """Make label, defect types, mask and verdict fields of some samples follow from the log."""
     from pymongo import UpdateOne
 
     wanted = list(sample_ids)
@@ -205,11 +206,15 @@ def _set_fields(dataset_name: str, sample_ids: Iterable[str]) -> None:
     # not the whole log: a decision must cost the same after ten thousand others
     held = standing(_rows({"dataset": dataset_name, "sample_id": {"$in": wanted}}), checksums)
     collection = collection_of(dataset_name)
+    folders = DatasetPaths(mirror.parent)
     now = datetime.now(UTC)
     updates = []
     for sample in collection.find({"sample_id": {"$in": wanted}}, {"sample_id": 1, "ground_truth": 1}):
         sample_id, truth = sample["sample_id"], sample["ground_truth"]
-        changed = verdict_document(truth["label"], list(truth["defect_types"]), held.get(sample_id))
+        made = folders.masks / f"{sample_id}.png"
+        source = {"sample_id": sample_id, **{name: truth[name] for name in ("label", "defect_types")}}
+        known = made if made.exists() else None
+        changed = verdict_document(source, held.get(sample_id), known, folders.drawn_masks)
         updates.append(
             UpdateOne({"_id": object_id(sample_id, "sample")}, {"$set": changed | {"last_modified_at": now}})
         )
