@@ -23,6 +23,7 @@ LAYERS = ("blocks.2", "blocks.4")
 SIDE_PX = 256
 MOST_ELONGATED = 3.0
 N_AHEAD = 32
+KIND = f"embeddings {VERSION} {BACKBONE} {' '.join(LAYERS)} {SIDE_PX}"
 COLUMNS = {"vector": "BLOB"}
 Shown = tuple[Array, tuple[int, int]]
 
@@ -51,9 +52,18 @@ def table(
         StorageFull: no space is left; what was embedded before is kept.
         Missing: the network's weights, or the runtime, are not installed.
     """
-    kind = f"embeddings {VERSION} {BACKBONE} {' '.join(LAYERS)} {SIDE_PX}"
-    with open_cache(cache_path, kind, COLUMNS) as cache:
+    with open_cache(cache_path, KIND, COLUMNS) as cache:
         store(cache, _rows(samples, cache, progress, runtime, network_folder))
+        return joined(samples, cache)
+
+
+def cached(samples: pd.DataFrame, cache_path: Path) -> pd.DataFrame:
+    """The rows of `table` for those pictures that are embedded already; no network runs.
+
+    Args:
+        samples: sample_id and pixel_sha256 of each.
+    """
+    with open_cache(cache_path, KIND, COLUMNS) as cache:
         return joined(samples, cache)
 
 

@@ -7,6 +7,7 @@ from curate.store import queues
 from curate.store.dataset import load
 from curate.store.failures import database_errors
 from curate.store.fields import (
+    OF_QUEUES,
     OUTCOME,
     detector_fields,
     detectors_in,
@@ -24,12 +25,12 @@ SAMPLED = 500
 GROUPS = {
     "VERDICT": EXTRA,
     "TRUTH": ["label", "defect_types", "ground_truth", "gt_mask", "boxes"],
-    "IMAGE": ["category", "assigned_split", "findings", "relative_path", "um_per_px"],
+    "IMAGE": ["category", "assigned_split", "findings", "severity", "relative_path", "um_per_px"],
     "QUALITY": list(QUALITY),
     "ORIGIN": [
         "source", "split", "part_id", "product", "lot", "panel", "piece", "position", "section", "station",
-        "camera", "lighting", "captured_at", "site", "operator", "machine_code", "page", "licence",
-        "citation",
+        "camera", "lighting", "captured_at", "arrived_at", "site", "operator", "machine_code", "page",
+        "licence", "citation",
     ],
     "FILE": [
         "filepath", "view_path", "sample_id", "sha256", "pixel_sha256", "bit_depth", "channels",
@@ -78,7 +79,7 @@ def _arrange_sidebar(dataset: Any, detectors: list[str]) -> None:
     known = set(dataset.get_field_schema())
     scores = [f"{name}_{kind}" for name in detectors for kind in ("score", "map", "suspicion", "proposals")]
     used = {name for name, empty in _emptiness(dataset).items() if not empty}
-    groups = {"ANOMALY": [*scores, "predicted", OUTCOME], **GROUPS}
+    groups = {"ANOMALY": [*scores, "predicted", OUTCOME, *OF_QUEUES], **GROUPS}
     listed = {name for names in groups.values() for name in names}
     if own := sorted(known - listed):
         groups["OTHER"] = own

@@ -24,6 +24,7 @@ INDEXED = [
     "ground_truth.label", "verdict", "second_opinion", "findings", "source",
 ]  # fmt: skip
 OUTCOME = "outcome"
+OF_QUEUES = ("margin", "disagreement", "coverage_gap")  # what detectors and embeddings say, to sort by
 MASK_TARGETS = {255: "defect"}
 DESCRIPTIONS = {
     "label": "What holds now: the source's label, or the verdict that replaced it.",
@@ -148,7 +149,9 @@ def judgements(dataset: Any) -> list[str]:
         for field in (*detector_fields(name), suspicion_field(name), proposals_field(name))
     ]
     known = set(dataset.get_field_schema())
-    return [field for field in (*fields, OUTCOME) if field in known] + ["predicted"] * bool(detectors)
+    return [field for field in (*fields, OUTCOME, *OF_QUEUES) if field in known] + ["predicted"] * bool(
+        detectors
+    )
 
 
 def declare_detector(dataset: Any, detector: str) -> None:

@@ -18,6 +18,7 @@ from curate.store.fields import (
     fiftyone,
     suspicion_field,
 )
+from curate.store.queue_fields import save_margins
 from curate.tables import to_rows
 
 MAP_RANGE = [0.0, 255.0]
@@ -105,6 +106,8 @@ def save_threshold(
 ) -> None:
     """Set `predicted` of every scored sample: anomalous where the score is at or above the threshold.
 
+    Its `margin` follows: how far the score lies from the threshold, see curate.margins.
+
     Args:
         threshold: one for all, or one per category; samples of other categories get no prediction.
         review_from: of the categories with a review band, where it begins; their samples get an `outcome`:
@@ -131,6 +134,7 @@ def save_threshold(
             )
     for category, lower in bands.items():
         _set_outcomes(collection, score, category, lower, by_category.get(category))
+    save_margins(dataset, score, by_category)
     plain = dict(threshold) if isinstance(threshold, Mapping) else threshold
     # keys with dots are not allowed in a document: categories are kept as pairs
     stored = [list(pair) for pair in plain.items()] if isinstance(plain, dict) else plain
