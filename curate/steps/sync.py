@@ -245,6 +245,7 @@ def _samples(context: Context, held: str | None) -> None:
             paths.samples,
             paths.masks,
             media_folder=paths.media,
+            drawn_folder=paths.drawn_masks,
             stored=stored if held == digest(stored) else None,
             remove_vanished=True,
             progress=advance,
