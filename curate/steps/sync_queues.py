@@ -161,3 +161,23 @@ def renew_gaps(context: Context) -> None:
 
     if _n_embedded(context) and queue_fields.gaps_are_spent(context.paths.name):
         gaps(context)
+
+
+def say_what_lacks(context: Context) -> None:
+    """Tell what a person can do to get the queue that needs more than scores."""
+    if not _n_embedded(context):
+        name = context.paths.name
+        context.say(f'The queue "gaps of coverage" needs embedded images: curate check {name} makes them.')
+
+
+def since(context: Context, text: str) -> str:
+    """Make the view of undecided images that came at a date or time or later; returns its name.
+
+    Raises:
+        ValueError: it is neither a date nor a time.
+    """
+    from curate.store.queues import save_since
+
+    name, n_images = save_since(context.paths.name, text)
+    context.say(f"{name}: {n_images} undecided {'image' if n_images == 1 else 'images'}")
+    return name

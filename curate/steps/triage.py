@@ -3,28 +3,37 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from curate.steps import sync
+from curate.arrivals import moment
+from curate.steps import sync, sync_queues
 from curate.steps.record import Context
 
 
 @contextmanager
-def page(context: Context, port: int = 0) -> Iterator[tuple[str, Callable[[], None]]]:
+def page(
+    context: Context, port: int = 0, since: str | None = None
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """Bring the dataset up to date and serve its page while the block runs.
 
     Args:
         port: 0 takes a free one; otherwise exactly this.
+        since: begin with the undecided images that came at this date or time or later, see curate.arrivals.
 
     Yields:
         The page's address, and a function that waits until Ctrl-C.
 
     Raises:
         CurateError: the port is taken, or the server does not start.
+        ValueError: `since` is neither a date nor a time.
     """
-    from curate.store.app import free_port, serve
+    from curate.store.app import FIRST_VIEW, free_port, serve
     from curate.store.server import connect
 
+    if since is not None:
+        moment(since)
     free_port(port)
     with connect(context.workspace.home):
         sync.everything(context)
-        with serve(context.paths.name, port) as app:
+        sync_queues.say_what_lacks(context)
+        view = FIRST_VIEW if since is None else sync_queues.since(context, since)
+        with serve(context.paths.name, port, view) as app:
             yield app.url, app.wait

@@ -120,25 +120,30 @@ def save(dataset: Any, detectors: Sequence[str]) -> list[str]:
 
 
 @database_errors()
-def save_since(dataset_name: str, text: str) -> str:
+def save_since(dataset_name: str, text: str) -> tuple[str, int]:
     """Save the view of undecided images that came at a time or later, instead of an earlier one of its kind.
 
     Args:
         text: see curate.arrivals.moment.
 
     Returns:
-        The view's name.
+        The view's name, and how many images it has; `save` then gives it its order.
 
     Raises:
         ValueError: it is neither a date nor a time.
     """
-    moment(text)
+    where = _came_since(text)
     dataset, name = load(dataset_name), f"{NEW_SINCE}{text.strip()}"
     for held in dataset.list_saved_views():
         if held.startswith(NEW_SINCE):
             dataset.delete_saved_view(held)
-    dataset.save_view(name, dataset.match(OPEN), overwrite=True)  # `save` gives it what it needs
-    return name
+    view = dataset.match(where)
+    dataset.save_view(name, view)
+    return name, _count(view)
+
+
+def _came_since(text: str) -> dict[str, Any]:
+    return {**OPEN, ARRIVED: {"$gte": moment(text).replace(tzinfo=None)}}
 
 
 def _told(dataset: Any, view: _View) -> tuple[Any, ...]:
@@ -248,9 +253,8 @@ def _by_arrival(facts: _Facts) -> Iterator[_View]:
         )
     for name in facts.dataset.list_saved_views():
         if name.startswith(NEW_SINCE):
-            since = moment(name.removeprefix(NEW_SINCE)).replace(tzinfo=None)
-            about = "Undecided, of pictures that came then or later"
-            yield _View(name, {**OPEN, ARRIVED: {"$gte": since}}, facts.order, WORK, about)
+            where, about = _came_since(name.removeprefix(NEW_SINCE)), "Undecided, came then or later"
+            yield _View(name, where, facts.order, WORK, about)
 
 
 def _answers(facts: _Facts) -> Iterator[_View]:
