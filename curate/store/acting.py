@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from curate.registry import lookup
 from curate.store import shown, verdicts
 from curate.store.alone import alone
@@ -67,9 +69,7 @@ def act(
         samples = verdicts.situation(dataset_name, sample_ids)
         seen = shown.detector_of(dataset_name, detector)
         if operator == "accept_mask":
-            kept = shown.keep_proposed(dataset_name, sample_ids, seen, paths.drawn_masks) if seen else {}
-            rows = [{**row, "drawn_mask": kept.get(row["sample_id"])} for row in to_rows(samples)]
-            samples = from_rows(rows, [*samples.columns, "drawn_mask"])
+            samples = _with_proposed(samples, dataset_name, seen, options.get("defect_type"))
         decided = run(samples, by=who, at=verdicts.now_after(dataset_name), **options)
         rows = to_rows(verdicts.with_after(dataset_name, decided))
         before_them = shown.shown_to(dataset_name, sample_ids, place, seen)
@@ -77,6 +77,16 @@ def act(
         for row in rows:
             row |= {"shown": before_them[row["sample_id"]], "seconds": share}
         return verdicts.add(dataset_name, from_rows(rows, list(decided.columns)), paths.verdicts)
+
+
+def _with_proposed(
+    samples: pd.DataFrame, dataset_name: str, detector: str | None, defect_type: str | None
+) -> pd.DataFrame:
+    """Samples with what is proposed for them, stored: the columns that accept_mask wants."""
+    folder, ids = Workspace.at().dataset(dataset_name).drawn_masks, samples["sample_id"].tolist()
+    kept = shown.keep_proposed(dataset_name, ids, detector, folder, defect_type) if detector else {}
+    rows = [{**row, **kept.get(row["sample_id"], {})} for row in to_rows(samples)]
+    return from_rows(rows, [*samples.columns, "drawn_mask", "drawn_type", "drawn_classes"])
 
 
 def _share(seconds: float | None, n_verdicts: int) -> float | None:

@@ -63,8 +63,9 @@ def declare(dataset: Any) -> None:
     lacking = {name: kind for name, kind in _kinds(fo).items() if name not in known}
     for nested in (False, True):  # a parent comes before its parts
         _add_fields(dataset, {name: kind for name, kind in lacking.items() if ("." in name) is nested})
-    if dataset.mask_targets.get("gt_mask") != MASK_TARGETS:
-        dataset.mask_targets["gt_mask"] = MASK_TARGETS
+    targets = dict(dataset.mask_targets.get("gt_mask") or {})
+    if not MASK_TARGETS.items() <= targets.items():  # people's masks may have more values
+        dataset.mask_targets["gt_mask"] = targets | MASK_TARGETS
         dataset.save()
     if "sample_id" not in dataset.get_index_information():
         dataset.create_index("sample_id", unique=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from bson import Binary
 
+from curate.drawn_types import Region
 from curate.images import Array
 from curate.proposal_table import crop_of, digest
 from curate.store.dataset import BATCH, Progress, _silent, _touch, load, update
@@ -87,11 +88,24 @@ def mask_of_detections(detections: Iterable[Mapping[str, Any]], image_hw: tuple[
             over it by nearest neighbour. Labels without a mask count with their whole box.
     """
     mask = np.zeros(image_hw, dtype=np.bool_)
+    for _, (x0, y0, x1, y1), crop in regions_of(detections, image_hw):
+        mask[y0:y1, x0:x1] |= crop
+    return mask
+
+
+def regions_of(detections: Iterable[Mapping[str, Any]], image_hw: tuple[int, int]) -> list[Region]:
+    """Stored labels as regions for curate.drawn_types.combined; see mask_of_detections.
+
+    Those that nobody gave a defect type have None, and those without a pixel are left out.
+    """
+    out: list[Region] = []
     for each in detections:
         x0, y0, x1, y1 = box_of(each["bounding_box"], image_hw)
         if x1 > x0 and y1 > y0:
-            mask[y0:y1, x0:x1] |= _fitted(each.get("mask"), (y1 - y0, x1 - x0))
-    return mask
+            name = each.get("label")
+            own = _fitted(each.get("mask"), (y1 - y0, x1 - x0))
+            out.append((None if name in (None, "", LABEL) else str(name), (x0, y0, x1, y1), own))
+    return out
 
 
 def relative_box(box_xyxy: tuple[int, int, int, int], image_hw: tuple[int, int]) -> list[float]:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from curate import drawn_masks
+from curate.drawn_types import combined
 from curate.store.failures import database_errors
 from curate.store.fields import detector_fields, fiftyone, proposals_field
-from curate.store.proposals import mask_of_detections
-from curate.store.verdicts import collection_of
+from curate.store.proposals import regions_of
+from curate.store.verdicts import collection_of, values_in_use
 
 Row = dict[str, Any]
 
@@ -54,14 +55,17 @@ def _thresholds(dataset_name: str) -> dict[str | None, float]:
 
 @database_errors()
 def keep_proposed(
-    dataset_name: str, sample_ids: Sequence[str], detector: str, folder: Path
-) -> dict[str, str]:
-    """Store the masks that are proposed now, as people may have edited them; digest by sample id.
-
-    Samples without a proposed region are absent.
+    dataset_name: str, sample_ids: Sequence[str], detector: str, folder: Path, named: str | None = None
+) -> dict[str, Row]:
+    """Store the masks that are proposed now, as people may have edited them or drawn them from nothing.
 
     Args:
         folder: the dataset's drawn_masks.
+        named: the defect type that a person names for the whole image; None: the regions' own count.
+
+    Returns:
+        drawn_mask (digest), drawn_type and drawn_classes by sample id, see curate.triage.accept_mask; samples
+        without a proposed region are absent.
     """
     field = proposals_field(detector)
     wanted = {"sample_id": 1, "metadata.width": 1, "metadata.height": 1, field: 1}
@@ -69,9 +73,15 @@ def keep_proposed(
     kept = {}
     for row in found:
         detections: list[Mapping[str, Any]] = (row.get(field) or {}).get("detections") or []
-        mask = mask_of_detections(detections, (row["metadata"]["height"], row["metadata"]["width"]))
-        if mask.any():
-            kept[row["sample_id"]] = drawn_masks.store(folder, row["sample_id"], mask)
+        image_hw = row["metadata"]["height"], row["metadata"]["width"]
+        found_types = [(named or name, box, mask) for name, box, mask in regions_of(detections, image_hw)]
+        drawn = combined(found_types, image_hw, lambda: values_in_use(dataset_name))
+        if drawn.mask.any():
+            kept[row["sample_id"]] = {
+                "drawn_mask": drawn_masks.store(folder, row["sample_id"], drawn.mask),
+                "drawn_type": drawn.defect_type,
+                "drawn_classes": drawn.classes,
+            }
     return kept
 
 

@@ -4,7 +4,7 @@ The log is what counts. Fields and mirror follow from it, and `reconcile` mends 
 brings verdicts back from the mirror when the database was lost. Whoever alters them holds alone.alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from curate.drawn_types import known_values
 from curate.opinions import newest_standing
 from curate.schema import check_rows, load
 from curate.store.alone import alone
@@ -19,6 +20,7 @@ from curate.store.documents import object_id, verdict_document
 from curate.store.failures import database_errors
 from curate.store.fields import declare, fiftyone
 from curate.tables import from_rows, to_rows
+from curate.truth import classes_of
 from curate.verdicts import EXTRA, HELD, Row, append_mirror, fields, key, labelled, read_mirror, standing
 from curate.workspace import DatasetPaths
 
@@ -167,6 +169,11 @@ def reconcile(dataset_name: str, mirror: Path) -> None:
         _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)}, mirror)
 
 
+def values_in_use(dataset_name: str) -> dict[str, int]:
+    """The values that defect types have in the masks that people drew; see curate.drawn_types."""
+    return known_values(_rows({"dataset": dataset_name, "mask_classes": {"$ne": None}}))
+
+
 def _bring_back(dataset_name: str, rows: Sequence[Row]) -> None:
     """Add verdicts to the log; those that it has already stay as they are."""
     from pymongo.errors import BulkWriteError
@@ -220,3 +227,16 @@ def _set_fields(dataset_name: str, sample_ids: Iterable[str], mirror: Path) -> N
         )
     if updates:
         collection.bulk_write(updates, ordered=False)
+    _name_values(dataset_name, [row for one in held.values() for row in classes_of(one)])
+
+
+def _name_values(dataset_name: str, classes: Sequence[Mapping[str, Any]]) -> None:
+    """Tell the App what the values of masks stand for; one that it is not told of it does not show."""
+    named = {
+        f"mask_targets.gt_mask.{each['value']}": each["defect_type"]
+        for each in classes
+        if each["defect_type"] is not None
+    }
+    if named:
+        database = fiftyone("core.odm").get_db_conn()
+        database["datasets"].update_one({"name": dataset_name}, {"$set": named})

@@ -2,8 +2,8 @@
 
 Each module has `run(samples, *, by, at, **options)`. `samples` has the columns sample_id, sha256,
 label, defect_types, verdict and mask (what holds at the time); the answer has the columns of
-data_schemas/verdict.json, one row per decision. For accept_mask there is a column drawn_mask, too: the
-digest of the mask that is proposed, as a person may have edited it.
+data_schemas/verdict.json, one row per decision. For accept_mask there are columns that tell of the
+mask that is proposed, as a person may have edited it, see there.
 """
 
 from curate.registry import Entry

@@ -6,7 +6,8 @@ from curate.tables import from_rows
 from curate.triage import accept_mask, accept_normal, mark_anomalous, reject_mask, skip, undo, unsure
 from tests.helpers.stored import sample_id
 
-COLUMNS = ["sample_id", "sha256", "label", "defect_types", "verdict", "mask", "drawn_mask"]
+COLUMNS = ["sample_id", "sha256", "label", "defect_types", "verdict", "mask", "drawn_mask", "drawn_type"]
+COLUMNS += ["drawn_classes"]
 SEEN = {
     "sample_id": sample_id("a"), "sha256": "a" * 64, "label": "anomalous", "defect_types": ["dent"],
     "verdict": "anomalous", "mask": "1" * 16, "drawn_mask": "2" * 16,
