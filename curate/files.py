@@ -20,24 +20,25 @@ DAY_S = 24 * 60 * 60
 HASH_BLOCK = 1 << 20
 
 
-def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, durable: bool = True, mode: int = 0o644) -> None:
     """Write a file that appears under its name only when it is complete.
 
     Args:
         path: target; missing parent folders are made; an existing file is replaced.
         content: all of the file.
         durable: flush to the disk before renaming, so that a power cut leaves the old or the new file.
+        mode: who may do what with the file.
 
     Raises:
         StorageFull: no space is left, or the quota is reached; the target is unchanged.
         Unreadable: the folder may not be written.
     """
-    with whole(path, durable) as file:
+    with whole(path, durable, mode) as file:
         file.write(content)
 
 
 @contextmanager
-def whole(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+def whole(path: Path, durable: bool = True, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when the block ends without an error; see write_bytes."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def whole(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            Path(name).chmod(0o644)
+            Path(name).chmod(mode)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
