@@ -2,11 +2,12 @@
 
 Like fiftyone/server/main.py, with three guards: the page is told to load nothing from elsewhere (it would ask
 for fonts), requests that another page makes through the user's browser are refused, and no files are given
-away but those of the datasets.
+away but those of the datasets. Started for the gateway, it answers to nobody else and sees one dataset only.
 """
 
 import asyncio
 import ctypes
+import hmac
 import os
 import signal
 import sys
@@ -14,15 +15,19 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from curate.gateway.headers import POLICY
+
 PR_SET_PDEATHSIG = 1
 OWN_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 MEDIA = "/media"
+SCRIPTS = "/plugins/"
+# a corrected mask keeps its name, so not for long; but what a page fetched ahead must be there when it is shown
+MEDIA_LIFE = b"private, max-age=20"
 ELSEWHERE = "Open the page at its own address.\n"
 STRANGE = "This file belongs to no dataset of the workspace.\n"
-POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob:; "
-    "worker-src 'self' blob: data:; img-src 'self' data: blob:; object-src 'none'; frame-ancestors 'self'"
-)
+BESIDE = "This server answers to the gateway only.\n"
+SECRET_HEADER = "x-curate-gateway"
+SECRET, ONLY = "CURATE_GATEWAY_SECRET", "CURATE_ONLY_DATASET"  # environment of a server for the gateway
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -52,26 +57,36 @@ def from_here(headers: list[tuple[bytes, bytes]]) -> bool:
     return set(hosts) <= own and origins <= {f"http://{host}" for host in own}
 
 
-def guarded(inner: Application, home: Path) -> Application:
+def guarded(
+    inner: Application, home: Path, only: str | None = None, secret: str | None = None
+) -> Application:
     """The application with its guards.
 
     Args:
         home: the workspace whose files may be given away.
+        only: the one dataset whose files may be given away; None = all.
+        secret: what every request must bring along; None = nothing.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        is_media = scope.get("path", "").rstrip("/").endswith(MEDIA)
+        path = scope.get("path", "")
+        is_media = path.rstrip("/").endswith(MEDIA)
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 added = [(b"content-security-policy", POLICY.encode())]
-                added += [(b"cache-control", b"no-cache")] * is_media  # a corrected mask keeps its name
+                added += [(b"cache-control", MEDIA_LIFE)] * is_media
+                added += [(b"cache-control", b"no-cache")] * path.startswith(
+                    SCRIPTS
+                )  # a newer version counts at once
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
         if scope["type"] in ("http", "websocket") and not from_here(scope["headers"]):
             await _refuse(scope, send, ELSEWHERE)
-        elif is_media and not await _is_ours(scope, home):
+        elif secret is not None and not _knows(scope, secret):
+            await _refuse(scope, send, BESIDE)
+        elif is_media and not await _is_ours(scope, home, only):
             await _refuse(scope, send, STRANGE)
         else:
             await inner(scope, receive, send_with_policy)
@@ -79,14 +94,22 @@ def guarded(inner: Application, home: Path) -> Application:
     return application
 
 
-async def _is_ours(scope: Scope, home: Path) -> bool:
+def _knows(scope: Scope, secret: str) -> bool:
+    """Whether a request comes from the gateway, and not from another user of this machine."""
+    if scope["type"] not in ("http", "websocket"):  # the server's own beginning and end
+        return True
+    told = [value for name, value in scope["headers"] if name == SECRET_HEADER.encode()]
+    return len(told) == 1 and hmac.compare_digest(told[0], secret.encode())
+
+
+async def _is_ours(scope: Scope, home: Path, only: str | None) -> bool:
     """Whether the file that a request asks for may be given away; FiftyOne answers when it names none."""
     from starlette.datastructures import QueryParams  # reads a query as FiftyOne's server does
 
     from curate.store.media import may_be_served
 
     path = QueryParams(scope["query_string"]).get("filepath")
-    return not path or await asyncio.to_thread(may_be_served, path, home)
+    return not path or await asyncio.to_thread(may_be_served, path, home, only)
 
 
 async def _refuse(scope: Scope, send: Send, reason: str) -> None:
@@ -111,7 +134,12 @@ def main(parent: int, address: str, port: int) -> None:
     config.bind = [f"{address}:{port}"]
     config.use_reloader = False
     set_port(port)
-    application: Any = guarded(app, Path(os.environ["CURATE_HOME"]))
+    only, secret = os.environ.get(ONLY), os.environ.pop(SECRET, None)  # plugins need not know it
+    if only is not None:
+        from curate.store.enclosure import enclose
+
+        enclose(only)
+    application: Any = guarded(app, Path(os.environ["CURATE_HOME"]), only, secret)
     asyncio.run(serve(application, config))
 
 
