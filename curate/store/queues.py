@@ -225,13 +225,13 @@ def _by_detectors(facts: _Facts) -> Iterator[_View]:
 
 def _by_people(facts: _Facts) -> Iterator[_View]:
     """Images that somebody has looked at."""
+    latest: Order = [("verdict_at", -1)]
     if OPINION in facts.known:  # not only when there are some: a page that is open does not get new views
-        latest: Order = [("verdict_at", -1)]
         asked, about = {OPINION: "wanted"}, "Somebody was unsure: another person decides"
         yield _View(WANTED, asked, latest, ASKED, about)
         about = "Two people decided differently: a third look settles it"
         yield _View(DISPUTED, {OPINION: "disputed"}, latest, ASKED, about)
-    yield _View("decided", {"verdict": {"$ne": None}}, [("verdict_at", -1)], DONE, "Latest verdict first")
+    yield _View("decided", {"verdict_at": {"$ne": None}}, latest, DONE, "Latest verdict first")
 
 
 def _by_arrival(facts: _Facts) -> Iterator[_View]:
