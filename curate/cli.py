@@ -20,6 +20,7 @@ VERBS = (
     "subset",
     "propose",
     "triage",
+    "verdicts",
     "export",
     "export-model",
     "verify",
