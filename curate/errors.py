@@ -33,6 +33,10 @@ class DatabaseDown(CurateError):
     """The database does not start, does not answer, or stopped during the work."""
 
 
+class Busy(CurateError):
+    """Another command is at work on the dataset, and waiting for its end is not possible here."""
+
+
 class StorageFull(CurateError):
     """No space is left where a file has to be written."""
 

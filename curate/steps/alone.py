@@ -4,14 +4,16 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from curate.errors import Busy
 from curate.files import sweep, writing
 from curate.steps.record import Context
 
 WORK, STORE = "work", "store"
+BUSY = 'Busy: another command is at work on dataset "{name}". Try again when it has ended.'
 
 
 @contextmanager
-def alone(context: Context, what: str = WORK) -> Iterator[None]:
+def alone(context: Context, what: str = WORK, *, wait: bool = True) -> Iterator[None]:
     """Hold a dataset while the block runs; waits until another command, which held it before, has ended.
 
     The system gives the dataset free when a process dies, however it dies. Files that such a process left
@@ -19,8 +21,10 @@ def alone(context: Context, what: str = WORK) -> Iterator[None]:
 
     Args:
         what: WORK for the files of the dataset, STORE for its copy in the database.
+        wait: until the other command has ended; a page cannot, as it may be hours.
 
     Raises:
+        Busy: another command is at work, and `wait` is off.
         Unreadable: the workspace may not be written.
     """
     path = context.paths.root / f".{what}.lock"
@@ -31,6 +35,8 @@ def alone(context: Context, what: str = WORK) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise Busy(BUSY.format(name=context.paths.name)) from None
             context.say(f'Another command is at work on dataset "{context.paths.name}"; waiting for its end.')
             fcntl.flock(file, fcntl.LOCK_EX)
         if what == WORK:

@@ -114,6 +114,18 @@ def connect(home: Path, runtime_dir: Path | None = None) -> Database:
         raise
 
 
+def hold(home: Path) -> None:
+    """Use a workspace's database until this process ends, however often others connect and let go meanwhile.
+
+    For the App's server, whose FiftyOne has to stay connected.
+
+    Raises:
+        DatabaseDown: the server does not answer.
+    """
+    if not _open:
+        connect(home)
+
+
 def _uri(socket_path: Path) -> str:
     return f"mongodb://{urllib.parse.quote(str(socket_path), safe='')}/?{OPTIONS}"
 
