@@ -109,7 +109,7 @@ def _defect_types(row: Row, labels: Array, n_regions: int) -> list[str | None]:
     if len(row["defect_types"]) == 1:
         return [str(row["defect_types"][0])] * n_regions
     drawn: list[set[str]] = [set() for _ in range(n_regions)]
-    for name, pixels in _drawn(row, (labels.shape[0], labels.shape[1])):
+    for name, pixels in layers(row, (labels.shape[0], labels.shape[1])):
         for label in np.unique(labels[pixels]):
             if label:
                 drawn[label - 1].add(name)
@@ -118,7 +118,7 @@ def _defect_types(row: Row, labels: Array, n_regions: int) -> list[str | None]:
     return [next(iter(names)) if len(names) == 1 else None for names in told]
 
 
-def _drawn(row: Row, image_hw: tuple[int, int]) -> Iterator[tuple[str, Array]]:
+def layers(row: Row, image_hw: tuple[int, int]) -> Iterator[tuple[str, Array]]:
     """Defect types with their (H, W) bool pixels: of mask channels, of outlines, of class values."""
     for channel in row["mask_channels"] or ():
         if channel["defect_type"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import drawn_masks
+from curate.files import fingerprint, sha256_file
 
 if TYPE_CHECKING:
     from curate.opinions import Standing
@@ -36,6 +37,21 @@ def in_force(row: Row, masks: Path) -> Path | None:
     """The mask file that counts for a sample, pixels above 0 are defect; None: it is normal, or has none."""
     path = place(row, masks)
     return path if row["label"] != "normal" and path.exists() else None
+
+
+def key(row: Row, masks: Path) -> str | None:
+    """What tells the ground truth in force of a sample from any other; None: nothing says where a defect is.
+
+    Args:
+        row, masks: see place; label and boxes are looked at, too.
+    """
+    if row["label"] == "normal":
+        return None
+    if row.get("verdict_mask"):
+        return str(row["verdict_mask"])
+    if (path := in_force(row, masks)) is not None:
+        return sha256_file(path)
+    return fingerprint(row["boxes"]) if row["boxes"] else None
 
 
 def replaced(row: Row, label: str, held: "Standing", drawn: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from curate import tables
+from curate import offered, tables
 from curate.anomaly_maps import read_raw
 from curate.errors import AlreadyExists, CurateError, listed
 from curate.files import fingerprint, read_json, write_bytes, write_json, writing
@@ -25,6 +25,7 @@ from curate.steps.joined import with_scores
 from curate.steps.propose_threshold import Cut, cuts
 from curate.steps.record import Context, digest, done_before, finish
 from curate.tables import to_rows
+from curate.verdicts import read_mirror
 from curate.workspace import DatasetPaths, file_name
 
 FORMAT = 1  # of what proposals are made by; a new number makes them again
@@ -107,7 +108,7 @@ def step_of(detector: str) -> str:
 
 def table_of(paths: DatasetPaths, detector: str) -> Path:
     """The proposals, after data_schemas/proposal.json."""
-    return paths.detector(detector) / "proposals.parquet"
+    return paths.detector(detector) / offered.TABLE
 
 
 def content_of(paths: DatasetPaths, detector: str) -> Path:
@@ -122,6 +123,19 @@ def read(context: Context, detector: str) -> pd.DataFrame:
         Missing: none were made.
     """
     return tables.read(table_of(context.paths, detector))
+
+
+def still_offered(context: Context, detector: str) -> list[Row]:
+    """The proposals of a detector, without what people rejected, and without images whose mask they accepted.
+
+    Raises:
+        Missing: none were made.
+    """
+    made = to_rows(read(context, detector))
+    samples = tables.read(context.paths.samples)
+    checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
+    kept = offered.withheld(read_mirror(context.paths.verdicts), checksums)
+    return [row for row in made if kept.offers(row)]
 
 
 def _method(asked: Asked) -> str:

@@ -43,6 +43,7 @@ def everything(context: Context) -> None:
     paths = context.paths
     settle(context)
     with connect(context.workspace.home), alone(context, STORE):
+        verdicts.exchange(paths.name, paths.verdicts)  # what is offered follows from the mirror
         held = marks.read(paths.name)
         wanted = _wanted(context, held.get("samples"))
         _clear_vanished(context, [part for part in held if part not in wanted])
@@ -121,8 +122,6 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
             told = suspicions(paths, name)
             held = fingerprint([samples, digest(predictions), *([told] if told else [])])
             parts[f"detector {name}"] = (held, _storing(context, name)) if current else _outdated(held)
-            if (proposed := sync_proposals.checksum(context, name)) is not None:
-                parts[f"proposals {name}"] = (proposed, sync_proposals.storing(context, name))
     if as_made(paths, "threshold", paths.threshold) and _fits_its_scores(context, parts):
         checksums = {name: part[0] for name, part in parts.items()}
         current = _made_of_these(context, "threshold", "samples")
@@ -132,6 +131,7 @@ def _wanted(context: Context, stored: str | None) -> dict[str, Part]:
     if made:  # each is never altered, and its name holds the checksum of its content
         parts["decisions"] = (fingerprint(made), lambda: _decisions(context))
     parts |= sync_queues.parts(context, {name: part[0] for name, part in parts.items()}, OUTDATED)
+    parts |= sync_proposals.parts(context)
     for name in subset.names(paths):
         if (marked := _subset_checksum(context, name)) is not None:
             parts[f"subset {name}"] = (marked, _storing_subset(context, name))

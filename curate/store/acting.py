@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from curate.registry import lookup
-from curate.store import shown, verdicts
+from curate.store import offering, shown, verdicts
 from curate.store.alone import alone
 from curate.store.documents import sample_id_of
 from curate.store.failures import database_errors
@@ -17,6 +17,8 @@ from curate.store.fields import fiftyone
 from curate.tables import from_rows, to_rows
 from curate.triage import TRIAGE
 from curate.workspace import Workspace
+
+OFFERS = ("reject_mask", "undo")  # operators that may change which proposals are offered
 
 
 def user() -> str:
@@ -76,7 +78,10 @@ def act(
         share = _share(seconds, len(rows))
         for row in rows:
             row |= {"shown": before_them[row["sample_id"]], "seconds": share}
-        return verdicts.add(dataset_name, from_rows(rows, list(decided.columns)), paths.verdicts)
+        n_verdicts = verdicts.add(dataset_name, from_rows(rows, list(decided.columns)), paths.verdicts)
+        if seen and operator in OFFERS:
+            offering.follow(dataset_name, [row["sample_id"] for row in rows], seen, paths)
+        return n_verdicts
 
 
 def _with_proposed(

@@ -150,9 +150,9 @@ def judgements(dataset: Any) -> list[str]:
         for field in (*detector_fields(name), suspicion_field(name), proposals_field(name))
     ]
     known = set(dataset.get_field_schema())
-    return [field for field in (*fields, OUTCOME, *OF_QUEUES) if field in known] + ["predicted"] * bool(
-        detectors
-    )
+    by_hand = [name for name in sorted(known) if name.endswith("_proposals") and name not in fields]
+    held = [field for field in (*fields, *by_hand, OUTCOME, *OF_QUEUES) if field in known]
+    return held + ["predicted"] * bool(detectors)
 
 
 def declare_detector(dataset: Any, detector: str) -> None:

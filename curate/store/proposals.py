@@ -22,6 +22,7 @@ LABEL = "proposal"
 ABOUT = "Proposed defect regions with their masks, to be accepted, edited or rejected."
 SHIFT_PX = 1e-6
 FACTS = ("area_px", "contrast", "map_max", "method", "digest")
+MADE = "made_label"  # what a label said when it was stored
 Row = dict[str, Any]
 
 
@@ -36,7 +37,7 @@ def save_proposals(
     """Store proposals in the field <detector>_proposals; samples without any have None there.
 
     Args:
-        rows: after data_schemas/proposal.json.
+        rows: of curate.offered.rows; those of data_schemas/proposal.json are.
         progress: told the number of samples written.
 
     Returns:
@@ -51,7 +52,7 @@ def save_proposals(
     wanted = sorted(set(by_sample) - set(edited))
     sizes = _sizes(dataset, wanted)
     changes = {
-        name: {field: _detections(field, by_sample[name], sizes[name])} for name in wanted if name in sizes
+        name: {field: as_stored(field, by_sample[name], sizes[name])} for name in wanted if name in sizes
     }
     update(dataset_name, changes, progress)
     return edited
@@ -136,13 +137,17 @@ def is_edited(detections: Sequence[Mapping[str, Any]], sample_id: str, image_hw:
     if not detections:
         return True  # images without a proposal have no list at all
     for each in detections:
-        box = box_of(each["bounding_box"], image_hw)
-        whole = (box[3] - box[1], box[2] - box[0])
-        own = _fitted(each.get("mask"), whole)
-        same = each.get("digest") == digest(sample_id, box, own) and each.get("label") == LABEL
-        if not same or each.get("n_in_image") != len(detections):
+        if not is_as_offered(each, sample_id, image_hw) or each.get("n_in_image") != len(detections):
             return True
     return False
+
+
+def is_as_offered(each: Mapping[str, Any], sample_id: str, image_hw: tuple[int, int]) -> bool:
+    """Whether a stored label is as it was when it was offered."""
+    x0, y0, x1, y1 = box = box_of(each["bounding_box"], image_hw)
+    own = _fitted(each.get("mask"), (y1 - y0, x1 - x0))
+    named = each.get("label") == (each.get(MADE) or LABEL)
+    return named and each.get("digest") == digest(sample_id, box, own)
 
 
 def _fitted(packed: bytes | None, box_hw: tuple[int, int]) -> Array:
@@ -157,7 +162,7 @@ def _fitted(packed: bytes | None, box_hw: tuple[int, int]) -> Array:
     return np.asarray(own[rows][:, columns])
 
 
-def _detections(field: str, rows: Sequence[Mapping[str, Any]], image_hw: tuple[int, int]) -> Row:
+def as_stored(field: str, rows: Sequence[Mapping[str, Any]], image_hw: tuple[int, int]) -> Row:
     """One image's proposals as FiftyOne stores them."""
     pack = fiftyone("core.utils").serialize_numpy_array
     detections = []
@@ -169,7 +174,8 @@ def _detections(field: str, rows: Sequence[Mapping[str, Any]], image_hw: tuple[i
                 "_cls": "Detection",
                 "attributes": {},
                 "tags": [],
-                "label": LABEL,
+                "label": row.get("label") or LABEL,
+                MADE: row.get("label") or LABEL,
                 "confidence": row["confidence"],
                 "bounding_box": relative_box((x0, y0, x1, y1), image_hw),
                 "mask": Binary(pack(crop_of(row).astype(np.uint8))),
@@ -190,7 +196,7 @@ def _declare(dataset: Any, field: str) -> None:
         )
     kinds = {
         "area_px": fo.IntField, "contrast": fo.FloatField, "map_max": fo.FloatField,
-        "method": fo.StringField, "digest": fo.StringField, "n_in_image": fo.IntField,
+        "method": fo.StringField, "digest": fo.StringField, MADE: fo.StringField, "n_in_image": fo.IntField,
     }  # fmt: skip
     for name, kind in kinds.items():
         path = f"{field}.detections.{name}"

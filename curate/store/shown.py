@@ -87,10 +87,18 @@ def keep_proposed(
 
 @database_errors()
 def detector_of(dataset_name: str, asked: str | None) -> str | None:
-    """The detector whose proposals are meant: the one asked for, else that of the threshold in force."""
+    """The detector whose proposals are meant: the one asked for, else that of the threshold in force.
+
+    Without a threshold, it is the only one that has proposals; None: there is none, or there are several.
+    """
     if asked:
         return detector_fields(asked)[0].removesuffix("_score")
     database = fiftyone("core.odm").get_db_conn()
-    info = (database["datasets"].find_one({"name": dataset_name}, {"info.curate": 1}) or {}).get("info") or {}
-    chosen: str | None = info.get("curate", {}).get("detector")
-    return chosen
+    wanted = {"info.curate": 1, "sample_fields.name": 1}
+    found = database["datasets"].find_one({"name": dataset_name}, wanted) or {}
+    chosen: str | None = (found.get("info") or {}).get("curate", {}).get("detector")
+    if chosen:
+        return chosen
+    names = [field["name"] for field in found.get("sample_fields") or ()]
+    proposing = [name.removesuffix("_proposals") for name in names if name.endswith("_proposals")]
+    return proposing[0] if len(proposing) == 1 else None

@@ -38,15 +38,22 @@ def _log() -> Any:
 
 
 @database_errors()
-def read_log(dataset_name: str) -> list[Row]:
-    """Every verdict ever given in a dataset, oldest first, after data_schemas/verdict.json."""
-    return _rows({"dataset": dataset_name})
+def read_log(dataset_name: str, sample_ids: Sequence[str] | None = None) -> list[Row]:
+    """Every verdict ever given in a dataset, or on some of its samples, oldest first."""
+    where = {} if sample_ids is None else {"sample_id": {"$in": list(sample_ids)}}
+    return _rows({"dataset": dataset_name, **where})
 
 
 def _rows(where: Row) -> list[Row]:
     columns = load("verdict")["properties"]
     found = _log().find(where).sort("at", 1)
     return [{name: row[name] for name in columns if name in row} for row in found]
+
+
+@database_errors()
+def given_on(dataset_name: str, sample_ids: Sequence[str]) -> list[Row]:
+    """Every verdict ever given on some samples, oldest first."""
+    return _rows({"dataset": dataset_name, "sample_id": {"$in": list(sample_ids)}})
 
 
 @database_errors()
@@ -159,14 +166,27 @@ def reconcile(dataset_name: str, mirror: Path) -> None:
         Unreadable: the mirror holds what is no verdict; nothing is changed.
     """
     with alone(mirror):
-        in_log, in_mirror = read_log(dataset_name), read_mirror(mirror)
-        known, mirrored = set(map(key, in_log)), set(map(key, in_mirror))
-        lost = [row for row in in_mirror if key(row) not in known]
-        _bring_back(dataset_name, lost)
-        append_mirror(mirror, [row for row in in_log if key(row) not in mirrored])
+        concerned = _exchange(dataset_name, mirror)
         if fiftyone().dataset_exists(dataset_name):
             declare(fiftyone().load_dataset(dataset_name))
-        _set_fields(dataset_name, {row["sample_id"] for row in (*in_log, *lost)}, mirror)
+        _set_fields(dataset_name, concerned, mirror)
+
+
+@database_errors()
+def exchange(dataset_name: str, mirror: Path) -> None:
+    """Bring log and mirror together again; see reconcile. There need be no dataset yet."""
+    with alone(mirror):
+        _exchange(dataset_name, mirror)
+
+
+def _exchange(dataset_name: str, mirror: Path) -> set[str]:
+    """See exchange; returns the samples with verdicts."""
+    in_log, in_mirror = read_log(dataset_name), read_mirror(mirror)
+    known, mirrored = set(map(key, in_log)), set(map(key, in_mirror))
+    lost = [row for row in in_mirror if key(row) not in known]
+    _bring_back(dataset_name, lost)
+    append_mirror(mirror, [row for row in in_log if key(row) not in mirrored])
+    return {row["sample_id"] for row in (*in_log, *lost)}
 
 
 def values_in_use(dataset_name: str) -> dict[str, int]:
