@@ -7,7 +7,7 @@ Sources: Cohen 1960, doi:10.1177/001316446002000104. Interval: the exact interva
 (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404), with the agreement of chance held as counted. The
 large-sample standard error (Fleiss, Cohen and Everitt 1969, doi:10.1037/h0028106) and the bootstrap say that
 people who never differed in 20 images always agree: at a true kappa of 0.95 their 95 % intervals held it in
-9 to 42 of 100 simulated sets of 20 images, the one here in 98 or more (docs/verdicts.md has the table).
+8 to 39 of 100 simulated sets of 20 images, the one here in 99 (docs/verdicts.md has the table).
 """
 
 from collections.abc import Sequence

@@ -156,6 +156,20 @@ def test_an_undo_takes_back_the_last_verdict_of_the_same_person_only() -> None:
     assert held("ada normal", "bob undone", "ada undone")["verdict"] is None
 
 
+def test_the_example_of_the_docs() -> None:
+    told = [
+        ("ada normal", "normal", [], None),
+        ("bob anomalous dent", "anomalous", ["dent"], "disputed"),
+        ("cem unsure", "anomalous", ["dent"], "disputed"),
+        ("cem anomalous", "anomalous", ["dent"], None),
+        ("ada anomalous scratch", "anomalous", ["scratch"], "disputed"),
+        ("cem anomalous dent", "anomalous", ["dent"], None),
+    ]
+    for n_given in range(1, len(told) + 1):
+        found = held(*(text for text, *_ in told[:n_given]))
+        assert [found["label"], found["defect_types"], found["second_opinion"]] == list(told[n_given - 1][1:])
+
+
 TOLD = st.lists(
     st.tuples(st.sampled_from(PEOPLE), st.sampled_from(KINDS), st.sampled_from(["", " dent", " stain"])),
     max_size=10,

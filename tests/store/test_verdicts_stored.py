@@ -10,6 +10,7 @@ from curate.store import dataset, verdicts
 from curate.store.acting import act
 from curate.store.documents import object_id
 from curate.store.server import Database
+from curate.verdicts import read_mirror
 from curate.workspace import Workspace
 from tests.helpers.stored import row, same, sample_id, table
 
@@ -172,3 +173,35 @@ def test_a_dataset_of_an_earlier_version_gets_the_field(workspace_db: Database) 
     document = str(object_id(sample_id("a"), "sample"))
     act("earlier", "unsure", [document], by="ada")
     assert dataset.load("earlier").values("second_opinion") == ["wanted"]
+
+
+def test_seconds_are_shared_out_and_what_is_no_duration_is_unknown(workspace_db: Database) -> None:
+    dataset.save_samples("timed", table(row("a"), row("b"), row("c")))
+    documents = [str(object_id(sample_id(name), "sample")) for name in "abc"]
+    mirror = Workspace.at().dataset("timed").verdicts
+    given = [(documents, 4.5), (documents[:1], 0.0), (documents[:2], None), (documents[:1], -1.0)]
+    given += [(documents[:1], float("nan")), (documents[:1], float("inf"))]
+    for chosen, seconds in given:
+        act("timed", "skip", chosen, by="ada", place="image", seconds=seconds)
+    assert act("timed", "undo", documents, by="ada", seconds=3.0) == 3
+    told = [row["seconds"] for row in verdicts.read_log("timed")]
+    assert told == [1.5, 1.5, 1.5, 0.0, None, None, None, None, None, 1.0, 1.0, 1.0]
+    assert verdicts.read_log("timed") == read_mirror(mirror)
+    assert {row["shown"]["place"] for row in verdicts.read_log("timed")} == {"image", "grid"}
+
+
+def test_of_several_only_those_that_are_decided_share_the_seconds_and_the_rest_stays(
+    workspace_db: Database,
+) -> None:
+    dataset.save_samples("mixed", table(row("a"), row("b"), row("c")))
+    documents = [str(object_id(sample_id(name), "sample")) for name in "abc"]
+    act("mixed", "accept_normal", documents[:2], by="ada")
+    act("mixed", "unsure", documents[1:], by="bob")
+    assert act("mixed", "undo", [*documents, *documents], by="bob", seconds=2.0) == 2
+    last = verdicts.read_log("mixed")[-2:]
+    assert {row["sample_id"] for row in last} == {sample_id("b"), sample_id("c")}
+    assert [(row["verdict"], row["by"], row["seconds"]) for row in last] == [("undone", "bob", 1.0)] * 2
+    before, after = ({row["sample_id"]: row[when] for row in last} for when in ("before", "after"))
+    assert (before[sample_id("b")]["verdict"], after[sample_id("b")]["verdict"]) == ("unsure", "normal")
+    assert (before[sample_id("c")]["verdict"], after[sample_id("c")]["verdict"]) == ("unsure", None)
+    assert dataset.load("mixed").values("verdict") == ["normal", "normal", None]
