@@ -24,7 +24,7 @@ class Shared(NamedTuple):
     """The one dataset that is served.
 
     Attributes:
-        slug: stands in the page's address.
+        slug: FiftyOne's own short form of the name.
         dataset_id: FiftyOne's, 24 hexadecimal digits.
     """
 
@@ -39,8 +39,8 @@ class Shared(NamedTuple):
 
     @property
     def page(self) -> str:
-        """Path of its page."""
-        return f"/datasets/{self.slug}"
+        """Path of its page; the App finds a dataset by its name, not by its slug."""
+        return f"/datasets/{self.name}"
 
 
 class Asked(NamedTuple):
@@ -98,7 +98,7 @@ def _reading(asked: Asked, shared: Shared) -> Answer:
     if asked.path == "/media":
         files = [value for key, value in asked.query if key == "filepath"]
         return Answer(None if len(files) == 1 and len(asked.query) == 1 else "not one file")
-    known = asked.path in (f"/datasets/{shared.slug}", "/plugins", "/fiftyone", "/features")
+    known = asked.path in (shared.page, "/plugins", "/fiftyone", "/features")
     if known or STATIC.fullmatch(asked.path):
         return Answer()
     if OWN.fullmatch(asked.path):
