@@ -1,20 +1,23 @@
-"""Step: writes proposals as a COCO file, for annotation tools that read one."""
+"""Step: writes proposals, or ground truth, as a COCO file, for annotation tools that read one."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from curate import tables
 from curate.errors import AlreadyExists
 from curate.files import write_json
-from curate.images import Array
+from curate.outlines import outer_outlines
 from curate.proposal_table import crop_of
-from curate.steps import propose
+from curate.steps import labels, propose
+from curate.steps.pixels import truth_of
 from curate.steps.record import Context
+from curate.tables import to_rows
+from curate.truth_regions import rows_of_truth
 
-LABEL = "proposal"
+LABEL = "proposal"  # of regions without a defect type
 
 
 def check(path: Path | None, overwrite: bool) -> None:
@@ -30,7 +33,7 @@ def check(path: Path | None, overwrite: bool) -> None:
 
 
 def run(context: Context, detector: str, path: Path, overwrite: bool = False) -> dict[str, Any]:
-    """Write the proposals of a detector as COCO: exact run lengths of the crop, and polygons of the outlines.
+    """Write the proposals of a detector that are still offered as COCO, with polygons of the outlines.
 
     Images are named by their path in the dataset, with `sample_id` beside; an annotation has `digest`,
     `confidence` and `contrast` beside COCO's own keys. `segmentation` holds polygons, through the centres of
@@ -40,10 +43,35 @@ def run(context: Context, detector: str, path: Path, overwrite: bool = False) ->
         polygons: the path.
     """
     check(path, overwrite)
-    proposals = tables.to_rows(propose.read(context, detector))
-    named = {row["sample_id"] for row in proposals}
-    samples = [row for row in tables.to_rows(tables.read(context.paths.samples)) if row["sample_id"] in named]
+    return {"polygons": _write(context, propose.still_offered(context, detector), path)}
+
+
+def of_truth(
+    context: Context, path: Path, only: Collection[str] | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Write the ground truth in force as COCO, a category for each defect type; else as run.
+
+    Args:
+        only: sample ids; None: all anomalous images.
+
+    Returns:
+        polygons: the path; n_images: with ground truth.
+    """
+    check(path, overwrite)
+    rows = []
+    for row in to_rows(labels.current(context)):
+        if row["label"] == "anomalous" and (only is None or row["sample_id"] in only):
+            truth = truth_of(row, context.paths.masks)
+            rows += [] if truth is None else rows_of_truth(row, truth)
+    written = _write(context, rows, path)
+    return {"polygons": written, "n_images": len({row["sample_id"] for row in rows})}
+
+
+def _write(context: Context, rows: Sequence[dict[str, Any]], path: Path) -> str:
+    named = {row["sample_id"] for row in rows}
+    samples = [row for row in to_rows(tables.read(context.paths.samples)) if row["sample_id"] in named]
     numbers = {row["sample_id"]: number for number, row in enumerate(samples, start=1)}
+    types = sorted({row.get("label") or LABEL for row in rows}) or [LABEL]
     images = [
         {
             "id": numbers[row["sample_id"]], "file_name": row["relative_path"], "width": row["width"],
@@ -53,15 +81,16 @@ def run(context: Context, detector: str, path: Path, overwrite: bool = False) ->
     ]  # fmt: skip
     annotations = [
         {
-            "id": number, "image_id": numbers[row["sample_id"]], "category_id": 1, "iscrowd": 0,
+            "id": number, "image_id": numbers[row["sample_id"]], "iscrowd": 0,
+            "category_id": types.index(row.get("label") or LABEL) + 1,
             "bbox": _xywh(row["box_xyxy"]), "area": row["area_px"], "segmentation": outlines(row),
             "digest": row["digest"], "confidence": row["confidence"], "contrast": row["contrast"],
         }
-        for number, row in enumerate(proposals, start=1)
+        for number, row in enumerate(rows, start=1)
     ]  # fmt: skip
-    categories = [{"id": 1, "name": LABEL}]
+    categories = [{"id": number, "name": name} for number, name in enumerate(types, start=1)]
     write_json(path, {"images": images, "annotations": annotations, "categories": categories})
-    return {"polygons": str(path)}
+    return str(path)
 
 
 def outlines(row: dict[str, Any]) -> list[list[float]]:
@@ -71,22 +100,8 @@ def outlines(row: dict[str, Any]) -> list[list[float]]:
     holes filled.
     """
     x0, y0, _, _ = row["box_xyxy"]
-    found, _ = cv2.findContours(_doubled(crop_of(row)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [[float(value) for value in np.add(_corners(each), (x0, y0)).ravel()] for each in found]
-
-
-def _doubled(mask: Array) -> Array:
-    """Each pixel as 3 x 3, so that an outline through pixel centres has an area."""
-    return np.asarray(np.kron(mask.astype(np.uint8), np.ones((3, 3), dtype=np.uint8)))
-
-
-def _corners(contour: Any) -> Array:
-    """The outline in pixels of the mask: without the points in the middle of straight lines."""
-    points = contour.reshape(-1, 2).astype(np.float64)
-    exact = (points + 0.5) / 3
-    before, after = exact - np.roll(exact, 1, axis=0), np.roll(exact, -1, axis=0) - exact
-    turns = ~np.isclose(before[:, 0] * after[:, 1], before[:, 1] * after[:, 0])
-    return np.asarray(exact[turns] if turns.sum() >= 3 else exact)
+    found = outer_outlines(crop_of(row))
+    return [[float(value) for value in np.add(each, (x0, y0)).ravel()] for each in found]
 
 
 def _xywh(box: list[int]) -> list[int]:
