@@ -19,7 +19,9 @@ VERBS = (
     "sizes",
     "subset",
     "propose",
+    "annotate",
     "triage",
+    "access",
     "verdicts",
     "export",
     "export-model",
@@ -39,7 +41,11 @@ app = typer.Typer(
 
 def _register() -> None:
     for verb in VERBS:
-        app.command(verb)(importlib.import_module(f"curate.commands.{verb.replace('-', '_')}").run)
+        module = importlib.import_module(f"curate.commands.{verb.replace('-', '_')}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb)  # it has verbs of its own
+        else:
+            app.command(verb)(module.run)
 
 
 @app.callback(invoke_without_command=True)

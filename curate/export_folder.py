@@ -29,12 +29,14 @@ class Item:
         key: equal keys promise equal content, so that a finished file need not be made again.
         make: gives the content.
         n_images: what it counts for in the progress.
+        link: a file of that content, which is linked instead of written where it lies on the same disk.
     """
 
     path: str
     key: str
     make: Callable[[], bytes]
     n_images: int = 0
+    link: Path | None = None
 
 
 def write_folder(
@@ -182,8 +184,20 @@ def _write_item(partial: Path, item: Item, earlier: tuple[str, File] | None) -> 
     if earlier and earlier[0] == item.key and path.is_file() and sha256_file(path) == earlier[1].sha256:
         return earlier[1]
     content = item.make()
-    write_bytes(path, content)
+    if item.link is None or not _linked(item.link, path):
+        write_bytes(path, content)
     return File(item.path, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _linked(source: Path, path: Path) -> bool:
+    """Give a file a second name; False where that cannot be, as on another disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(os.path.realpath(source))
+    except OSError:
+        return False
+    return True
 
 
 def _sweep(partial: Path, wanted: set[str]) -> None:

@@ -43,14 +43,16 @@ def encoded(pixels: Array, facts: ImageFacts) -> bytes:
         scale = MAX_SIDE_PX / longest
         width, height = (max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    if pixels.dtype == np.uint16:
-        pixels = _stretched(pixels)
+    pixels = eight_bits(pixels)
     if facts.width * facts.height <= MAX_PNG_PIXELS:
         return encode_png(pixels)
     return encode_jpeg(pixels, JPEG_QUALITY)
 
 
-def _stretched(pixels: Array) -> Array:
+def eight_bits(pixels: Array) -> Array:
+    """Pixels as a browser shows them, at their full size: 16 bits are stretched between two percentiles."""
+    if pixels.dtype != np.uint16:
+        return pixels
     step = max(1, pixels.size // 1_000_000)
     low, high = np.percentile(pixels.ravel()[::step], (LOW, HIGH))
     scaled = (pixels.astype(np.float32) - low) * (255.0 / max(1.0, high - low)) + 0.5

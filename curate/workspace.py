@@ -115,6 +115,11 @@ class DatasetPaths:
         return self.root / "steps"
 
     @property
+    def sent(self) -> Path:
+        """What was sent to outside annotators: the manifest of each package."""
+        return self.root / "sent"
+
+    @property
     def exports(self) -> Path:
         """Exports that were not given another place."""
         return self.root / "exports"
