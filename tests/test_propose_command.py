@@ -71,3 +71,20 @@ def test_a_saved_view_chooses_the_images(home: Path) -> None:
     assert propose(home, "--all", "--view", "decided", code=2)["error"].startswith("Wrong usage: --all")
     assert "no saved view" in propose(home, "--view", "none such", code=2)["error"]
     assert propose(home, "--overwrite")["n_images"] < told["n_images"]
+
+
+def test_ground_truth_is_offered_for_correction_and_taken_back(home: Path, tmp_path: Path) -> None:
+    propose(home, "--overwrite")
+    told = propose(home, "--from-truth")
+    assert (told["detector"], told["n_images"], told["n_without"]) == ("padim", 8, 0)
+    rows = tables.to_rows(tables.read(home / "datasets/weave/samples.parquet"))
+    bad = next(row["sample_id"] for row in rows if row["label"] == "anomalous")
+    done = run_curate("propose", "weave", "--no-from-truth", "--sample", bad, home=home)
+    assert "the ground truth of 1 images is not offered for correction any more" in done.stdout
+    good = next(row["sample_id"] for row in rows if row["label"] == "normal")
+    assert "has a ground-truth mask" in propose(home, "--from-truth", "--sample", good, code=1)["error"]
+    assert "has no sample nobody" in propose(home, "--from-truth", "--sample", "nobody", code=2)["error"]
+    outlines = tmp_path / "truth.json"
+    assert propose(home, "--truth-polygons", str(outlines), "--sample", bad)["n_images"] == 1
+    assert len(read_json(outlines)["images"]) == 1
+    assert propose(home, "--no-from-truth")["n_images"] == 7

@@ -16,12 +16,14 @@ from curate.ground_truth import draw
 from curate.masks import label_regions
 from curate.proposal_table import crop_of, mask_of
 from curate.schema import check_table
-from curate.steps import propose_polygons
+from curate.steps import labels, propose_polygons
 from curate.steps.joined import with_scores
+from curate.steps.pixels import truth_of
 from curate.steps.propose import Asked
 from curate.steps.propose_threshold import of_normals
 from curate.steps.record import Context
 from curate.threshold_params import Settings
+from tests.helpers.drawn import accept, decide, rows_by_path
 from tests.helpers.evaluated import dataset, scored
 
 
@@ -34,7 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Context:
 def context(made: Context) -> Context:
     for path in made.paths.detector("keen").glob("proposals.*"):
         path.unlink()
-    (made.paths.steps / "propose-keen.json").unlink(missing_ok=True)
+    for path in (made.paths.steps / "propose-keen.json", made.paths.verdicts):
+        path.unlink(missing_ok=True)
     return made
 
 
@@ -212,3 +215,49 @@ def test_outlines_in_a_coco_file_fill_to_the_masks(context: Context, tmp_path: P
         assert np.array_equal(mask, mask_of([row], (48, 64)))
     with pytest.raises(AlreadyExists, match=r"proposals\.json is there"):
         propose_polygons.run(context, "keen", path)
+
+
+def test_outlines_of_ground_truth_follow_the_masks_that_people_accepted(
+    context: Context, tmp_path: Path
+) -> None:
+    rows = {path: row for path, row in rows_by_path(context).items() if row["label"] == "anomalous"}
+    first = sorted(rows)[0]
+    drawn = np.zeros((48, 64), dtype=bool)
+    drawn[4:9, 3:12] = drawn[30:, 60:] = True
+    accept(context, first, drawn, defect_type="burr")
+    path = tmp_path / "truth.json"
+    assert propose_polygons.of_truth(context, path)["n_images"] == len(rows)
+    content = read_json(path)
+    types = {one["id"]: one["name"] for one in content["categories"]}
+    images = {one["id"]: one["sample_id"] for one in content["images"]}
+    masks: dict[str, np.ndarray] = {}
+    for found in content["annotations"]:
+        mask = masks.setdefault(images[found["image_id"]], np.zeros((48, 64), dtype=bool))
+        for points in found["segmentation"]:
+            draw({"kind": "polygon", "points_xy": points}, mask)
+    assert np.array_equal(masks[rows[first]["sample_id"]], drawn)
+    for now in tables.to_rows(labels.current(context)):
+        if now["label"] == "anomalous":
+            assert np.array_equal(masks[now["sample_id"]], truth_of(now, context.paths.masks))
+    assert "burr" in types.values()
+    only = rows[first]["sample_id"]
+    assert propose_polygons.of_truth(context, tmp_path / "one.json", [only])["n_images"] == 1
+
+
+def test_what_somebody_rejected_or_accepted_is_not_sent_to_other_tools(
+    context: Context, tmp_path: Path
+) -> None:
+    step.run(context, "keen")
+    made = rows_of(context)
+    rejected, accepted = sorted({row["sample_id"] for row in made})[:2]
+    paths = {row["sample_id"]: path for path, row in rows_by_path(context).items()}
+    digests = [row["digest"] for row in made if row["sample_id"] == rejected]
+    shown = {"place": "image", "detector": "keen", "threshold": None, "proposals": digests}
+    decide(context, paths[rejected], "mask_rejected", 0, shown=shown)
+    accept(context, paths[accepted], np.eye(48, 64, dtype=bool), 1)
+    left = [row for row in made if row["sample_id"] not in (rejected, accepted)]
+    assert step.still_offered(context, "keen") == left
+    propose_polygons.run(context, "keen", tmp_path / "left.json")
+    assert len(read_json(tmp_path / "left.json")["annotations"]) == len(left)
+    decide(context, paths[rejected], "undone", 2)
+    assert len(step.still_offered(context, "keen")) == len(left) + len(digests)

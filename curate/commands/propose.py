@@ -10,7 +10,7 @@ from curate.shell import Home, Json, Name, command
 
 def run(
     name: Name,
-    detector: Annotated[str, typer.Option("--detector", help="Whose maps.")] = "padim",
+    detector: Annotated[str | None, typer.Option("--detector", help="Whose maps (default: padim).")] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -43,6 +43,23 @@ def run(
     view: Annotated[
         str | None, typer.Option("--view", help="For the images of a saved view of the App.")
     ] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option("--sample", help="For this sample id; may be given several times.")
+    ] = None,
+    from_truth: Annotated[
+        bool | None,
+        typer.Option(
+            "--from-truth/--no-from-truth",
+            help="Offer ground-truth masks for correction instead, of all anomalous images or of the chosen "
+            "ones; or offer proposals there again.",
+        ),
+    ] = None,
+    truth_polygons: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth-polygons", help="Only write the outlines of the ground truth in force, a COCO file."
+        ),
+    ] = None,
     polygons: Annotated[
         Path | None, typer.Option("--polygons", help="Also write outlines, a COCO file for other tools.")
     ] = None,
@@ -55,28 +72,52 @@ def run(
     """Propose masks for suspicious images, to be edited in the App's Annotate mode."""
     arguments = {
         "name": name, "detector": detector, "method": method, "threshold": threshold, "all": every,
-        "min_area_px": min_area_px, "min_area_um2": min_area_um2, "view": view,
+        "min_area_px": min_area_px, "min_area_um2": min_area_um2, "view": view, "sample": sample,
+        "from_truth": from_truth, "truth_polygons": truth_polygons and str(truth_polygons),
         "polygons": polygons and str(polygons), "overwrite": overwrite,
     }  # fmt: skip
     with command("propose", home, as_json, arguments) as job:
-        from curate.steps import propose, propose_polygons, sync
+        from curate.steps import correct, propose, propose_polygons, sync
 
-        if every and view is not None:
-            raise ValueError("--all and --view contradict each other: choose one.")
+        if sum((every, view is not None, bool(sample))) > 1:
+            raise ValueError("--all, --view and --sample contradict each other: choose one.")
         context = job.alone(job.workspace.existing(name))
         propose_polygons.check(polygons, overwrite)
+        propose_polygons.check(truth_polygons, overwrite)
         if view is not None:
             sync.everything(context)
-        only = None if view is None else _in_view(context, view)
+        only = _chosen(context, view, sample)
+        if truth_polygons is not None:
+            told = propose_polygons.of_truth(context, truth_polygons, only, overwrite)
+            job.result({"dataset": name, **told}, _truth_lines)
+            return
+        if from_truth is not None:
+            told = correct.run(context, detector, only, stop=not from_truth)
+            sync.everything(context)
+            job.result({"dataset": name, "from_truth": from_truth, **told}, _truth_lines)
+            return
         asked = propose.Asked(method, threshold, min_area_px, min_area_um2, every, only)
-        result = propose.run(context, detector, asked, overwrite)
+        maps = detector or "padim"
+        result = propose.run(context, maps, asked, overwrite)
         sync.everything(context)
         if polygons is not None:
-            result |= propose_polygons.run(context, detector, polygons, overwrite)
-        job.record.add_input(
-            "predictions", sync.digest(context.paths.detector(detector) / "predictions.parquet")
-        )
+            result |= propose_polygons.run(context, maps, polygons, overwrite)
+        job.record.add_input("predictions", sync.digest(context.paths.detector(maps) / "predictions.parquet"))
         job.result({"dataset": name, **result}, lines)
+
+
+def _chosen(context: Any, view: str | None, sample: list[str] | None) -> tuple[str, ...] | None:
+    """Sample ids of a view, or those given; None: neither."""
+    if view is not None:
+        return _in_view(context, view)
+    if not sample:
+        return None
+    from curate.tables import read
+
+    known = set(read(context.paths.samples)["sample_id"])
+    if unknown := [name for name in sample if name not in known]:
+        raise ValueError(f"{context.paths.name} has no sample {', '.join(unknown)}.")
+    return tuple(sample)
 
 
 def _in_view(context: Any, view: str) -> tuple[str, ...]:
@@ -104,3 +145,18 @@ def lines(content: dict[str, Any]) -> str:
     if "polygons" in content:
         out.append(f"  outlines for other tools: {content['polygons']}")
     return "\n".join([*out, f"Look at them with: curate triage {content['dataset']}"])
+
+
+def _truth_lines(content: dict[str, Any]) -> str:
+    """What was offered for correction, or written, for a person."""
+    name, n = content["dataset"], content["n_images"]
+    if "polygons" in content:
+        return f"{name}: outlines of the ground truth of {n} images: {content['polygons']}"
+    if not content["from_truth"]:
+        return f"{name}: the ground truth of {n} images is not offered for correction any more"
+    out = [
+        f"{name}: the ground truth of {n} images is offered in place of proposals of {content['detector']}"
+    ]
+    if content["n_without"]:
+        out.append(f"  {content['n_without']} chosen images have no ground-truth mask and no boxes")
+    return "\n".join([*out, f"Correct it in the App, and accept the mask: curate triage {name}"])
