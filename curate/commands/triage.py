@@ -1,6 +1,9 @@
 """curate triage: a person looks, decides, and every decision is kept."""
 
 import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +16,11 @@ HINT = (
     "Ctrl-C ends the page; it answers on this machine only."
 )
 
+SHARED_HINT = (
+    "People log in with a token: curate access add NAME PERSON. More: docs/sharing.md.\n"
+    "Ctrl-C ends the page for everybody."
+)
+
 
 def run(
     name: Name,
@@ -21,13 +29,58 @@ def run(
         str | None,
         typer.Option("--since", help="Begin with undecided images that came then or later: 2026-11-01."),
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Share the page at this address; people need a token: curate access."),
+    ] = None,
+    cert: Annotated[Path | None, typer.Option("--cert", help="With --host: certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="With --host: its private key, PEM.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="With --host: another name by which people reach this machine."),
+    ] = None,
+    people: Annotated[
+        int, typer.Option("--people", min=1, help="With --host: who may be at work at a time, 0.4 GB each.")
+    ] = 8,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="With --host: no certificate, though others can listen.")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Decide in the browser: normal, anomalous, skip, undo."""
-    with command("triage", home, as_json, {"name": name, "port": port, "since": since}) as job:
+    arguments = {"name": name, "port": port, "since": since, "host": host}
+    with command("triage", home, as_json, arguments) as job:
         job.workspace.existing(name)
-        serve_until_stopped(job, name, port, since=since)
+        if host is None:
+            if cert or key or names or insecure:
+                raise ValueError("--cert, --key, --name and --insecure belong to --host.")
+            serve_until_stopped(job, name, port, since=since)
+            return
+        from curate.steps import share
+        from curate.steps.record import Context
+
+        place = share.place_of(host, port, cert, key, names or [], insecure)
+        context = Context(job.workspace, job.workspace.existing(name), job.say)
+        _told_and_served(job, name, share.page(context, place, people, since), SHARED_HINT, {})
+
+
+def _told_and_served(
+    job: Job,
+    name: str,
+    page: AbstractContextManager[tuple[str, Callable[[], None]]],
+    hint: str,
+    result: dict[str, Any],
+) -> None:
+    """Print the page's address, and wait for Ctrl-C."""
+    # Ctrl-C is the way to end the page, not a failure: from the first moment the address can be seen
+    with page as (address, wait), contextlib.suppress(KeyboardInterrupt):
+        job.result(
+            {**result, "dataset": name, "address": address},
+            lambda content: f"\nTriage page: {content['address']}\n{hint}",
+        )
+        wait()
+    job.say("Stopped. Every verdict is stored.")
 
 
 def serve_until_stopped(
@@ -43,11 +96,4 @@ def serve_until_stopped(
     from curate.steps.record import Context
 
     context = Context(job.workspace, job.workspace.existing(name), job.say)
-    # Ctrl-C is the way to end the page, not a failure: from the first moment the address can be seen
-    with triage.page(context, port, since) as (address, wait), contextlib.suppress(KeyboardInterrupt):
-        job.result(
-            {**(result or {}), "dataset": name, "address": address},
-            lambda content: f"\nTriage page: {content['address']}\n{HINT}",
-        )
-        wait()
-    job.say("Stopped. Every verdict is stored.")
+    _told_and_served(job, name, triage.page(context, port, since), HINT, result or {})

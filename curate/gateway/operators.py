@@ -26,15 +26,21 @@ READING = frozenset({
 })  # fmt: skip
 DECIDING = frozenset({
     "@curate/threshold/threshold_store",
+    "@curate/triage/accept_mask",
+    "@curate/triage/accept_mask_here",
     "@curate/triage/accept_normal",
     "@curate/triage/accept_normal_here",
     "@curate/triage/keys_decide",
     "@curate/triage/mark_anomalous",
     "@curate/triage/mark_anomalous_here",
+    "@curate/triage/reject_mask",
+    "@curate/triage/reject_mask_here",
     "@curate/triage/skip",
     "@curate/triage/skip_here",
     "@curate/triage/undo",
     "@curate/triage/undo_here",
+    "@curate/triage/unsure",
+    "@curate/triage/unsure_here",
 })  # fmt: skip
 # with this parameter an operator that otherwise reads begins work
 WORKS_WITH = {"@curate/compare/compare_embed": "start"}

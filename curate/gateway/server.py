@@ -17,12 +17,11 @@ from curate.errors import CurateError
 from curate.gateway.accesslog import AccessLog
 from curate.gateway.application import Gateway
 from curate.gateway.origin import own_names
-from curate.gateway.outer import Outer
+from curate.gateway.outer import HEADER_BYTES, Outer
 from curate.gateway.people import N_PEOPLE, People, Running
 from curate.gateway.rules import Shared
 from curate.gateway.tokens import FILE, Access
 
-HEADER_BYTES = 16 << 10
 IDLE_S = 15.0  # also for a request whose headers never end
 HANDSHAKE_S = 10.0
 BACKLOG = 100

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from curate.errors import CurateError
+from curate.store import workspaces
 from curate.store.acting import user
 from curate.store.appearance import COLOUR_MAP, arrange
 from curate.store.dataset import load
@@ -47,37 +48,55 @@ class App:
         """
         while self.process.poll() is None:
             time.sleep(0.3)
-        raise _ended(self.process, self._log)
+        raise ended(self.process, self._log)
 
 
 @contextmanager
-def serve(dataset_name: str, port: int | None = None, view: str | None = FIRST_VIEW) -> Iterator[App]:
+def serve(
+    dataset_name: str, port: int | None = None, view: str | None = FIRST_VIEW, panels: bool = True
+) -> Iterator[App]:
     """Serve a dataset's triage page while the block runs; call from the main thread.
 
     Args:
         port: None or 0 = a free one; otherwise exactly this.
         view: name of a saved view to begin with; None = the whole dataset.
+        panels: whether the page opens with the triage panel and the threshold panel beside the grid.
 
     Raises:
         CurateError: the port is taken, or the server does not start.
         Missing: no such dataset, or no such view.
     """
-    workspace = Workspace.at()
-    reconcile(dataset_name, workspace.dataset(dataset_name).verdicts)
-    views = arrange(dataset_name)
-    slug = load(dataset_name).slug
-    if view is not None and view not in views:
-        raise CurateError(f'CurateError: there is no view "{view}". Known: {", ".join(views)}.')
+    page, query = prepared_page(dataset_name, view, panels)
     chosen = free_port(port)
-    log = workspace.home / "run" / "app.log"
-    process = _start(chosen, workspace.home, log)
+    home = Workspace.at().home
+    log = home / "run" / "app.log"
+    process = start_server(chosen, home, log)
     try:
-        page = f"/datasets/{urllib.parse.quote(slug)}"
         _wait_until_served(process, chosen, page, log)
-        query = f"?view={urllib.parse.quote(_view_slug(dataset_name, view))}" if view else ""
         yield App(f"http://{ADDRESS}:{chosen}{page}{query}", chosen, process, log)
     finally:
-        _end(process)
+        end_server(process)
+
+
+def prepared_page(dataset_name: str, view: str | None = FIRST_VIEW, panels: bool = True) -> tuple[str, str]:
+    """Bring verdicts, views and panels up to date; path of the dataset's page, and the query to open it with.
+
+    Args:
+        view, panels: see serve.
+
+    Raises:
+        CurateError: no such view.
+        Missing: no such dataset.
+    """
+    reconcile(dataset_name, Workspace.at().dataset(dataset_name).verdicts)
+    views = arrange(dataset_name)
+    dataset = load(dataset_name)
+    layout = workspaces.arrange(dataset) if panels else None
+    if view is not None and view not in views:
+        raise CurateError(f'CurateError: there is no view "{view}". Known: {", ".join(views)}.')
+    slug = view and dataset._get_saved_view_doc(view).slug
+    # the App finds a dataset by its name alone: a slug, where it differs, leads to "No dataset selected"
+    return f"/datasets/{urllib.parse.quote(dataset.name)}", workspaces.query(view=slug, workspace=layout)
 
 
 def free_port(wanted: int | None) -> int:
@@ -95,9 +114,20 @@ def free_port(wanted: int | None) -> int:
                 "Choose another with --port, or leave --port out to take a free one."
             ) from error
         return wanted
-    for candidate in (*range(FIRST_PORT, FIRST_PORT + N_PORTS), 0):
+    for candidate in range(FIRST_PORT, FIRST_PORT + N_PORTS):
         with contextlib.suppress(OSError):
             return _bind(candidate)
+    return any_port()
+
+
+def any_port() -> int:
+    """A free port, another one at each call.
+
+    Raises:
+        CurateError: there is none.
+    """
+    with contextlib.suppress(OSError):
+        return _bind(0)
     raise CurateError("CurateError: no free port was found. Choose one with --port.")
 
 
@@ -109,12 +139,14 @@ def _bind(port: int) -> int:
         return number
 
 
-def _view_slug(dataset_name: str, view: str) -> str:
-    slug: str = load(dataset_name)._get_saved_view_doc(view).slug
-    return slug
+def start_server(
+    port: int, home: Path, log: Path, added: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start the App's server; call from the main thread, as the server ends with the thread that starts it.
 
-
-def _start(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
+    Args:
+        added: to its environment.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -125,6 +157,7 @@ def _start(port: int, home: Path, log: Path) -> "subprocess.Popen[bytes]":
         "FIFTYONE_APP_THEME": "dark",
         "FIFTYONE_DEFAULT_APP_ADDRESS": ADDRESS,
         "HOME": str(home / "fiftyone"),  # the server notes an id for statistics there, even when they are off
+        **(added or {}),
     }
     command = [sys.executable, "-P", "-m", "curate.store.appserver", str(os.getpid()), ADDRESS, str(port)]
     with log.open("wb") as output:
@@ -138,7 +171,7 @@ def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, page: str,
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         if process.poll() is not None:
-            raise _ended(process, log)
+            raise ended(process, log)
         connection = http.client.HTTPConnection(ADDRESS, port, timeout=10)
         try:
             connection.request("GET", page)
@@ -154,7 +187,8 @@ def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, page: str,
     )
 
 
-def _ended(process: "subprocess.Popen[bytes]", log: Path) -> CurateError:
+def ended(process: "subprocess.Popen[bytes]", log: Path) -> CurateError:
+    """What to tell when a server ended by itself."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if log.exists() else []
     told = "\n".join(f"  {line}" for line in lines)
     return CurateError(
@@ -163,7 +197,7 @@ def _ended(process: "subprocess.Popen[bytes]", log: Path) -> CurateError:
     )
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end_server(process: "subprocess.Popen[bytes]") -> None:
     """End the server and whatever it started; it holds nothing that is not stored."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
