@@ -101,8 +101,13 @@ class Page:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Page]:
-    """The page at `url` in a fresh browser that reaches nothing but that server."""
+def opened(url: str, cache: bool = False, token: str | None = None) -> Iterator[Page]:
+    """The page at `url` in a fresh browser that reaches nothing but that server.
+
+    Args:
+        cache: whether the browser keeps files, as a person's does; watching requests otherwise forbids it.
+        token: to log in with first; None = the page asks for none.
+    """
     from playwright.sync_api import sync_playwright
 
     program = next(found for found in map(shutil.which, BROWSERS) if found)
@@ -112,22 +117,41 @@ def opened(url: str) -> Iterator[Page]:
     seen = {"origin": origin, "localStorage": [{"name": "fiftyone-enterprise-tooltip-seen", "value": "true"}]}
     elsewhere: list[str] = []
 
+    def noted(asked: str) -> bool:
+        """Whether an address is of another place; noted if it is."""
+        strange = not asked.startswith((origin, "data:", "blob:"))
+        elsewhere.extend([asked] * strange)
+        return strange
+
+    def answered(response: Any) -> None:
+        noted(response.url)  # what the page's policy forbids is asked for, but never answered
+
     def watch(route: Any) -> None:
-        if route.request.url.startswith((origin, "data:", "blob:")):
-            route.continue_()
-        else:
-            elsewhere.append(route.request.url)
+        if noted(route.request.url):
             route.abort()
+        else:
+            route.continue_()
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 900}, storage_state={"cookies": [], "origins": [seen]}
+        alone = [f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {parts.hostname}"]
+        browser = playwright.chromium.launch(
+            executable_path=program, headless=True, args=ARGUMENTS + alone * cache
         )
+        context = browser.new_context(
+            viewport={"width": 1440, "height": 900}, storage_state={"cookies": [], "origins": [seen]},
+            ignore_https_errors=True,  # a certificate that a test made
+        )  # fmt: skip
         page = context.new_page()
         page.set_default_timeout(LIMIT_MS)
-        page.route("**/*", watch)
+        if cache:
+            page.on("response", answered)
+        else:
+            page.route("**/*", watch)
         page.goto(url)
+        if token is not None:
+            Page(page, elsewhere).save("sharing-login.png")
+            page.get_by_label("Access token").fill(token)
+            page.get_by_role("button", name="Log in").click()
         page.wait_for_selector("[data-cy=looker]")
         yield Page(page, elsewhere)
         browser.close()
