@@ -26,6 +26,7 @@ def page(
         ValueError: `since` is neither a date nor a time.
     """
     from curate.store.app import FIRST_VIEW, free_port, serve
+    from curate.store.revival import kept_up
     from curate.store.server import connect
 
     if since is not None:
@@ -35,5 +36,6 @@ def page(
         sync.everything(context)
         sync_queues.say_what_lacks(context)
         view = FIRST_VIEW if since is None else sync_queues.since(context, since)
-        with serve(context.paths.name, port, view) as app:
+        name = context.paths.name
+        with serve(name, port, view) as app, kept_up(context.workspace.home, name, context.say):
             yield app.url, app.wait
