@@ -66,6 +66,7 @@ def page(
     """
     from curate.gateway import server
     from curate.store.app import FIRST_VIEW
+    from curate.store.revival import kept_up
     from curate.store.server import connect
     from curate.store.sharing import PersonsServers, shared
 
@@ -84,7 +85,8 @@ def page(
                 place, listening, about, opening, context.paths.root, servers.start, context.say, n_people
             )
 
-        yield server.address_of(place, listening.getsockname()[1], about.page), wait
+        with kept_up(context.workspace.home, context.paths.name, context.say):
+            yield server.address_of(place, listening.getsockname()[1], about.page), wait
 
 
 def say_who_may(context: Context) -> None:
