@@ -9,7 +9,7 @@ const WORDS = { normal: "✓ normal", anomalous: "! anomalous", skipped: "~ skip
 const COLOURS = { normal: "#56b4e9", anomalous: "#e69f00" };
 const memory = {}; // by dataset: the App builds a panel anew when it loads the dataset anew
 const STYLE = `
-.curate-triage { box-sizing:border-box; width:100%; height:100%; overflow:auto; padding:8px 10px; background:#16181c; color:#f5f6f7; font:13px/18px sans-serif }
+.curate-triage { box-sizing:border-box; width:100%; height:100%; overflow:auto; padding:8px 10px 14px; background:#16181c; color:#f5f6f7; font:13px/18px sans-serif }
 .curate-triage h3 { font:bold 13px/18px sans-serif; margin:8px 0 2px; color:#aab1bb }
 .curate-triage ul { list-style:none; margin:0; padding:0 } .curate-triage li { display:flex; gap:8px; align-items:baseline }
 .curate-triage button { font:13px/18px sans-serif; color:#f5f6f7; background:none; border:1px solid transparent; border-radius:4px; padding:0 4px; cursor:pointer; text-align:left }

@@ -11,7 +11,7 @@ const STEPS = 1000, PATIENCE_MS = 4000;
 const NEVER = { at: Infinity, from: Infinity };
 const memory = {}; // what was chosen, by dataset: the App builds a panel anew when it loads the dataset anew
 const STYLE = `
-.curate-panel { box-sizing:border-box; width:100%; height:100%; overflow:auto; padding:8px 10px; background:#16181c; color:#f5f6f7; font:13px/18px sans-serif }
+.curate-panel { box-sizing:border-box; width:100%; height:100%; overflow:auto; padding:8px 10px 14px; background:#16181c; color:#f5f6f7; font:13px/18px sans-serif }
 .curate-panel select, .curate-panel input:not([type=range]), .curate-panel button { font:13px/18px sans-serif; color:#f5f6f7; background:#24272d; border:1px solid #4b5563; border-radius:4px; padding:2px 6px; min-width:0; max-width:100% }
 .curate-panel button { cursor:pointer } .curate-panel button:disabled, .curate-panel input:disabled { opacity:.45; cursor:default }
 .curate-panel :focus-visible { outline:2px solid #56b4e9; outline-offset:1px }
@@ -192,8 +192,14 @@ function Panel({ data, dataset, held, again, change }) {
     ...(now ? [{ ...now, said: "in force" }] : []), ...(movable && next ? [{ ...next, said: "new", dashed: true, level: 1 }] : []),
   ], [now, next, movable]);
 
+  const grid = useRef(view); // as it is when an answer comes, not as it was when the question was asked
+  grid.current = view;
+  useEffect(() => {
+    if (page.isOurs(view)) held.asked = false; // what was asked for has come
+  }, [view]);
   const goBack = () => {
-    if (page.isOurs(view)) page.back(held.before ?? {});
+    if (held.asked || page.isOurs(grid.current)) page.back(held.before ?? {});
+    held.asked = false;
   };
   const clear = (text = "") => {
     goBack();
@@ -206,7 +212,8 @@ function Panel({ data, dataset, held, again, change }) {
     const n = numbers.within(scores, ranges);
     setNote(n ? `The grid shows the ${n.toLocaleString("en")} that would change.` : "No calibration image would change.");
     if (!n) return goBack();
-    if (!page.isOurs(view)) held.before = { name: viewName, view };
+    if (!held.asked && !page.isOurs(view)) held.before = { name: viewName, view };
+    held.asked = true;
     return page.show(data, category, ranges);
   };
   const pick = (set) => (value) => {
