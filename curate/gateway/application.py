@@ -48,7 +48,6 @@ class Gateway:
     opening: str
     access: Access
     people: People
-    n_people: int
     tls: bool
     port: int
 
@@ -175,9 +174,9 @@ class Gateway:
             told["what"] = f"{answer.what} refused: {answer.refused}".strip()
             return _not_allowed(answer.refused)
         try:
-            upstream = self.people.of(known.person.name)
+            upstream = self.people.of(known.person)
         except Full:
-            return pages.full(self.n_people)
+            return pages.full(self.people.n_people)
         if not upstream.ready.is_set():
             if path == self.shared.page:
                 return pages.wait(self.shared.name)

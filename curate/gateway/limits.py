@@ -12,7 +12,7 @@ WINDOW_S = 15 * 60.0
 N_FAILURES = 5
 N_FAILURES_ALL = 200
 N_KNOWN = 10_000
-N_AT_A_TIME = 40
+N_AT_A_TIME = 100
 
 
 def client(address: str) -> str:

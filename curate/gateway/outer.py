@@ -92,7 +92,7 @@ class Outer:
         return [*own, *((name, value) for name, value in common if name not in there)]
 
     def _note(self, scope: Scope, address: str, told: dict[str, Any]) -> None:
-        row = {"address": address, "method": scope["method"], "path": scope["path"]}
+        row = {"address": address, "method": scope["method"], "path": scope["path"].partition("?")[0]}
         try:
             self._log.write(**{"person": told["person"], **row, **told})
             self._log_is_broken = False

@@ -133,9 +133,9 @@ def serve(
         start: starts the App server of a person.
     """
     port: int = listening.getsockname()[1]
-    people = People(start, shared.page, say, n_people)
     access = Access(folder / FILE)
-    gateway = Gateway(shared, opening, access, people, n_people, place.tls, port)
+    people = People(start, shared.page, say, lambda person: access.again(person.key) == person, n_people)
+    gateway = Gateway(shared, opening, access, people, place.tls, port)
     names = own_names((*place.names, place.host))
     application = Outer(gateway.application(), names, place.tls, port, AccessLog(folder / "access.log"), say)
     asyncio.run(_served(application, _config(place, listening)))

@@ -29,8 +29,11 @@ class PersonsServer:
         return None if self._process.poll() is None else str(told_end(self._process, self._log))
 
     def end(self) -> None:
-        """End the server; takes up to three seconds."""
+        """End the server; takes up to three seconds. What it said is kept if it ended by itself."""
+        by_itself = self._process.poll() is not None
         end_server(self._process)
+        if not by_itself:
+            self._log.unlink(missing_ok=True)
 
 
 class PersonsServers:

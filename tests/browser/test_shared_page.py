@@ -41,6 +41,9 @@ def test_a_person_logs_in_decides_under_their_own_name_and_logs_out(tmp_path: Pa
         page.save("sharing-open.png")
         assert page.elsewhere == []
         assert refusals(shared) == []
+        page.page.goto(f'data:text/html,<a href="{shared.origin}/">the page</a>')  # a link in somebody's mail
+        page.page.get_by_text("the page").click()
+        page.tiles().first.wait_for()
         page.page.goto(f"{shared.origin}/login")
         page.page.get_by_text("You are logged in as Ann Müller").wait_for()
         page.save("sharing-who.png")

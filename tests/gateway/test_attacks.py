@@ -1,5 +1,6 @@
 """The real gateway in front of the real App server, and everything a stranger or a guest might try."""
 
+import base64
 import json
 import socket
 import ssl
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -81,12 +83,18 @@ def graphql(text: str, **variables: Any) -> dict[str, Any]:
     return {"query": text, "variables": variables}
 
 
-def first_id(shared: SharedPage, session: str) -> str:
-    """Document id of the first sample, as the page learns it."""
-    inner = "... on SampleItemStrConnection { edges { node { ... on ImageSample { id } } } }"
+def first(shared: SharedPage, session: str) -> dict[str, Any]:
+    """The first sample, as the page learns it."""
+    inner = "... on SampleItemStrConnection { edges { node { ... on ImageSample { id sample } } } }"
     text = "query q($d: String!) { samples(dataset: $d, view: [], first: 1) { %s } }".replace("%s", inner)
     told = shared.ask("POST", "/graphql", graphql(text, d=NAME), session)
-    return str(told.json["data"]["samples"]["edges"][0]["node"]["id"])
+    node: dict[str, Any] = told.json["data"]["samples"]["edges"][0]["node"]
+    return node
+
+
+def first_id(shared: SharedPage, session: str) -> str:
+    """Its document id."""
+    return str(first(shared, session)["id"])
 
 
 def decided(shared: SharedPage, session: str, place: str = NAME, **headers: str) -> Told:
@@ -231,6 +239,31 @@ def test_a_decision_is_stored_under_the_name_of_the_token(shared: SharedPage, an
     told = decided(shared, ann, **smuggled)
     assert told.status == 200 and told.json["result"]["n_verdicts"] == 1, told
     assert shared.verdicts()[-1]["by"] == "Ann"
+
+
+def test_a_drawn_region_is_stored_and_a_file_is_never_named(shared: SharedPage, ann: str) -> None:
+    node = first(shared, ann)
+    at = datetime.fromtimestamp(node["sample"]["last_modified_at"]["datetime"] / 1000, UTC)
+    etag = base64.b64encode(at.replace(tzinfo=None).isoformat().encode()).decode()
+    region = {"_cls": "Detection", "label": "defect", "bounding_box": [0.1, 0.1, 0.2, 0.2]}
+    path = f"/dataset/{shared.dataset_id}/sample/{node['id']}"
+
+    def patched(field: str, value: Any) -> Told:
+        body = [{"op": "add", "path": f"/{field}", "value": value}]
+        kind = "application/json-patch+json"
+        return shared.ask("PATCH", path, body, ann, Content_Type=kind, If_Match=f'"{etag}"')
+
+    told = patched(
+        "padim_proposals", {"_cls": "Detections", "detections": [region | {"mask_path": "/etc/x"}]}
+    )
+    assert (told.status, b"where a file is" in told.body) == (403, True)
+    assert patched("filepath", "/etc/passwd").status == 403
+    assert patched("ground_truth", None).status == 403
+    told = patched("padim_proposals", {"_cls": "Detections", "detections": [region]})
+    assert told.status == 200 and "etag" in told.headers, told
+    stored = first(shared, ann)["sample"]["padim_proposals"]["detections"]
+    assert [each["bounding_box"] for each in stored] == [[0.1, 0.1, 0.2, 0.2]]
+    assert media(shared, ann, "/etc/passwd").status == 403
 
 
 def test_every_operator_of_ours_is_in_the_table(shared: SharedPage, ann: str) -> None:

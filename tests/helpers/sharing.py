@@ -29,6 +29,7 @@ from tests.helpers.stored import painted
 home, name, other, certificate, key = sys.argv[1:]
 place = gateway.Place("127.0.0.1", 0, Path(certificate), Path(key))
 with gateway.opened(place) as listening, server.connect(Path(home)):
+    import fiftyone
     for each in (name, other):
         root = Path(home) / "datasets" / each
         samples, predictions = painted(root, 4, 2)
@@ -39,6 +40,9 @@ with gateway.opened(place) as listening, server.connect(Path(home)):
         own.mkdir(parents=True)
         (root / "display").rename(own / "display")
         heatmaps.save_predictions(each, "padim", predictions, own, 0.5)
+        dataset.load(each).add_sample_field(
+            "padim_proposals", fiftyone.EmbeddedDocumentField, embedded_doc_type=fiftyone.Detections
+        )
     about, opening = shared(name, panels=False)
     port = listening.getsockname()[1]
     told = {"port": port, "page": about.page, "opening": opening, "id": about.dataset_id}
