@@ -73,10 +73,10 @@ def send(
         "image_prefix": image_prefix, "server": server, "overwrite": overwrite,
     }  # fmt: skip
     with command("annotate-send", home, as_json, arguments) as job:
-        from curate.steps import annotate_choice, annotate_send, annotate_server, sync
-
         if (out is None) != server:
             raise ValueError("Give either --out FOLDER or --server.")
+        from curate.steps import annotate_choice, annotate_send, annotate_server, sync
+
         if server:
             annotate_server.check_configured(tool.value)
         context = job.alone(job.workspace.existing(name))
@@ -131,10 +131,10 @@ def receive(
         "server": server, "dry_run": dry_run,
     }  # fmt: skip
     with command("annotate-receive", home, as_json, arguments) as job:
-        from curate.steps import annotate_receive, annotate_server, sync
-
         if (file is None) == (server is None):
             raise ValueError("Give either the FILE that the tool exported or --server PACKAGE.")
+        from curate.steps import annotate_receive, annotate_server, sync
+
         renamed = annotate_receive.renamed_of(label or [])
         asked = annotate_receive.Asked(tool.value, by, finished, boxes_as_masks, renamed, package, dry_run)
         context = job.alone(job.workspace.existing(name))

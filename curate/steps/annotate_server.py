@@ -25,6 +25,10 @@ def send(context: Context, asked: annotate_send.Asked, proposals: Mapping[str, S
     from curate.store import annotation_servers
     from curate.store.server import connect
 
+    if asked.kind != "brush":
+        raise ValueError(
+            "Through a server, proposals are sent as masks only. Leave --type out, or use --out FOLDER."
+        )
     made = annotate_send.prepare(context, asked, Path(context.paths.name), proposals)
     package, rows = made.content["package"], made.content["images"]
     write_json(context.paths.sent / f"{package}.json", made.content)
@@ -53,4 +57,5 @@ def receive(context: Context, asked: annotate_receive.Asked, package: str) -> Ro
         raise Missing(f"Missing: no package {package} was sent to {asked.tool} (sent: {known}).")
     with connect(context.workspace.home):
         answers = annotation_servers.download(context.paths.name, packages[package])
-    return annotate_receive.report(context, asked, f"package {package}", answers, packages)
+    submits = asked.tool == "label_studio"
+    return annotate_receive.report(context, asked, f"package {package}", answers, packages, submits)

@@ -4,16 +4,21 @@ Thin on purpose: FiftyOne talks to the server; what comes back is judged as file
 that was not named: FiftyOne's own defaults are public ones, so they are refused.
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from curate.annotation import label_studio
+from curate.annotation_package import sizes_of
 from curate.annotation_tasks import Answer, Region, region_of
-from curate.errors import CurateError, Missing
+from curate.errors import AlreadyExists, CurateError, Missing
 from curate.store.failures import database_errors
-from curate.store.fields import fiftyone
+from curate.store.fields import VIEW, fiftyone
 from curate.store.proposals import box_of, mask_of_detections, relative_box
 
 BACKENDS = {"cvat": "cvat", "label_studio": "labelstudio"}
@@ -55,54 +60,63 @@ def upload(dataset_name: str, content: Row, regions: Mapping[str, Sequence[Regio
         regions: by sample id.
 
     Raises:
+        AlreadyExists: the package was sent before.
         CurateError: the server refused, or is not there.
     """
-    fo = fiftyone()
-    dataset, key = fo.load_dataset(dataset_name), key_of(content["package"])
-    drawn, tagged = fields_of(content["package"])
-    ids = [image["sample_id"] for image in content["images"]]
-    view = dataset.match({"$expr": {"$in": ["$sample_id", ids]}})
-    labels = {
-        image["sample_id"]: fo.Detections(
-            detections=[
-                fo.Detection(
-                    label=each.label,
-                    bounding_box=relative_box(each.box_xyxy, (image["height"], image["width"])),
-                    mask=each.mask.astype(np.uint8),
-                )
-                for each in regions.get(image["sample_id"], ())
-            ]
+    dataset, key = fiftyone().load_dataset(dataset_name), key_of(content["package"])
+    if key in dataset.list_annotation_runs():
+        raise AlreadyExists(
+            f"AlreadyExists: the package {content['package']} is on the server already. Take its answers in: "
+            f"curate annotate receive {dataset_name} --tool {content['tool']} --server {content['package']}"
         )
-        for image in content["images"]
-    }
-    view.set_values(drawn, [labels[sample_id] for sample_id in view.values("sample_id")])
+    put(dataset, content, regions)
+    drawn, tagged = fields_of(content["package"])
     schema = {
         drawn: {"type": "instances", "classes": list(content["labels"])},
         tagged: {"type": "classification", "classes": list(content["tags"].values())},
     }
-    with _explained():
-        view.annotate(key, backend=BACKENDS[content["tool"]], label_schema=schema)
+    try:
+        with _explained():
+            _view_of(dataset, content).annotate(
+                key,
+                backend=BACKENDS[content["tool"]],
+                label_schema=schema,
+                media_field=VIEW,
+                **_account(content["tool"]),
+            )
+    except BaseException:
+        if key in dataset.list_annotation_runs():
+            dataset.delete_annotation_run(key)
+        dataset.delete_sample_field(drawn)
+        raise
     return key
 
 
-@database_errors()
-def download(dataset_name: str, content: Row) -> list[Answer]:
-    """What a server has of a package now, an answer for each image; nobody is named in it.
-
-    Raises:
-        Missing: the package was not sent to a server.
-        CurateError: the server refused, or is not there.
-    """
-    dataset, key = fiftyone().load_dataset(dataset_name), key_of(content["package"])
-    if key not in dataset.list_annotation_runs():
-        raise Missing(
-            f"Missing: the package {content['package']} was not sent to a server. Receive the file that the "
-            "tool exported instead."
+def put(dataset: Any, content: Row, regions: Mapping[str, Sequence[Region]]) -> None:
+    """Write the regions of a package into the field that goes to the server."""
+    fo, view = fiftyone(), _view_of(dataset, content)
+    sizes = sizes_of([content])
+    labels = {
+        sample_id: fo.Detections(
+            detections=[
+                fo.Detection(
+                    label=each.label,
+                    bounding_box=relative_box(each.box_xyxy, image_hw),
+                    mask=each.mask.astype(np.uint8),
+                )
+                for each in regions.get(sample_id, ())
+            ]
         )
+        for sample_id, image_hw in sizes.items()
+    }
+    field, _ = fields_of(content["package"])
+    view.set_values(field, [labels[sample_id] for sample_id in view.values("sample_id")])
+
+
+def answers_in(dataset: Any, content: Row) -> list[Answer]:
+    """An answer for each image of a package, from the fields that FiftyOne loads into; by sample id."""
     drawn, tagged = fields_of(content["package"])
-    with _explained():
-        dataset.load_annotations(key, unexpected="ignore")
-    sizes = {image["sample_id"]: (image["height"], image["width"]) for image in content["images"]}
+    sizes = sizes_of([content])
     names = {image["sample_id"]: image["file_name"] for image in content["images"]}
     wanted = {"sample_id": 1, drawn: 1, tagged: 1}
     answers = []
@@ -115,6 +129,87 @@ def download(dataset_name: str, content: Row) -> list[Answer]:
             answer.tags.add(label)
         answers.append(answer)
     return sorted(answers, key=lambda answer: str(answer.sample_id))
+
+
+@database_errors()
+def download(dataset_name: str, content: Row) -> list[Answer]:
+    """What a server has of a package now; with CVAT nobody is named in it.
+
+    Raises:
+        Missing: the package was not sent to a server.
+        CurateError: the server refused, or is not there.
+    """
+    dataset, key = fiftyone().load_dataset(dataset_name), key_of(content["package"])
+    if key not in dataset.list_annotation_runs():
+        raise Missing(
+            f"Missing: the package {content['package']} was not sent to a server. Receive the file that the "
+            "tool exported instead."
+        )
+    if content["tool"] == "label_studio":
+        return _from_studio(dataset, key, content)
+    with _explained():
+        dataset.load_annotations(key, unexpected="ignore", **_account(content["tool"]))
+    return answers_in(dataset, content)
+
+
+def _from_studio(dataset: Any, key: str, content: Row) -> list[Answer]:
+    """The answers in the export of a Label Studio project.
+
+    FiftyOne's own reading of it takes predictions for answers, and of a brush stroke only those pixels that
+    it covers wholly.
+    """
+    with _explained():
+        results = dataset.load_annotation_results(key, **_account(content["tool"]))
+        client = results.connect_to_api()._client
+        path = f"/api/projects/{results.project_id}/export"
+        asked = {"exportType": "JSON", "download_all_tasks": "true"}
+        tasks = client.make_request("GET", path, params=asked).json()
+    ids, names, paths = dataset.values(["id", "sample_id", VIEW])
+    samples = {each: (name, place) for each, name, place in zip(ids, names, paths, strict=True)}
+    meant = {str(task): samples[str(of)] for task, of in results.uploaded_tasks.items() if str(of) in samples}
+    exported = json.dumps(told_apart(tasks, meant, content["package"]))
+    return label_studio.read(exported.encode(), sizes_of([content]))
+
+
+def told_apart(tasks: Sequence[Row], meant: Mapping[str, tuple[str, str]], package: str) -> list[Row]:
+    """Exported tasks with the sample that each is of.
+
+    Args:
+        tasks: as Label Studio exports them.
+        meant: sample id and path of the image, by the task's number, as FiftyOne noted them.
+
+    Raises:
+        CurateError: a task shows another image than that.
+    """
+    out = []
+    for task in tasks:
+        sample_id, path = meant.get(str(task["id"]), ("", ""))
+        shown = str(task["data"].get("image"))
+        if sample_id and not _plain(shown).endswith(_plain(Path(path).name)):
+            raise CurateError(
+                f"CurateError: task {task['id']} shows {shown}, but FiftyOne holds it for {path}, because it "
+                "finds tasks by their order. Export the project as JSON, and receive that file."
+            )
+        data = {"image": Path(shown).name, "sample_id": sample_id, "package": package}
+        out.append({**task, "data": data})
+    return out
+
+
+def _account(tool: str) -> dict[str, str]:
+    """What a back end has to be told of the server, or it would ask on the terminal."""
+    return {
+        name.rpartition(f"{BACKENDS[tool].upper()}_")[2].lower(): os.environ[name] for name in NEEDS[tool]
+    }
+
+
+def _view_of(dataset: Any, content: Row) -> Any:
+    ids = [image["sample_id"] for image in content["images"]]
+    return dataset.match({"$expr": {"$in": ["$sample_id", ids]}})
+
+
+def _plain(name: str) -> str:
+    """Letters and digits of a name: servers replace other characters."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def key_of(package: str) -> str:

@@ -21,6 +21,7 @@ from curate.steps.annotate_receive import Asked
 from curate.steps.record import Context
 from curate.store import annotation_servers, receiving, verdicts
 from curate.store.acting import act
+from curate.store.dataset import load
 from curate.store.documents import object_id
 from curate.store.server import connect
 from tests.helpers.evaluated import dataset, scored
@@ -309,3 +310,36 @@ def test_a_server_that_is_not_there_is_told_in_words(
     proposals = annotate_choice.proposed(context, "keen", None)
     with pytest.raises(CurateError, match="could not talk to the annotation server"):
         annotate_server.send(context, annotate_send.Asked("cvat", detector="keen"), proposals)
+    fields = load("toy").get_field_schema()
+    assert [name for name in fields if name.startswith("sent_")] == []
+    with pytest.raises(Missing, match="was not sent to a server"):
+        annotate_server.receive(context, Asked("cvat"), sent[1]["package"])
+    with pytest.raises(ValueError, match="as masks only"):
+        annotate_server.send(context, annotate_send.Asked("cvat", "box", "keen"), proposals)
+
+
+def test_what_goes_to_a_server_is_read_back_as_untouched_and_a_tag_decides(
+    context: Context, sent: tuple[Path, dict[str, Any]]
+) -> None:
+    manifest, dataset_of = sent[1], load("toy")
+    proposals = annotate_choice.proposed(context, "keen", None)
+    made = annotate_send.prepare(context, annotate_send.Asked("cvat", detector="keen"), Path("x"), proposals)
+    annotation_servers.put(dataset_of, manifest, made.regions)
+    answers = annotation_servers.answers_in(dataset_of, manifest)
+    for image, answer in zip(manifest["images"], answers, strict=True):
+        assert answer.sample_id == image["sample_id"]
+        assert np.array_equal(mask_of(answer.regions, HW), mask_sent(image))
+    packages = {manifest["package"]: manifest}
+    told = annotate_receive.report(context, CVAT, "server", answers, packages)
+    assert (told["n_untouched"], told["n_stored"]) == (len(answers), 0)
+    answers[0].tags.add("checked")
+    assert annotate_receive.report(context, CVAT, "server", answers, packages)["n_unedited"] == 1
+    dataset_of.delete_sample_field(annotation_servers.fields_of(manifest["package"])[0])
+
+
+def test_tasks_that_a_server_took_in_another_order_are_not_believed() -> None:
+    tasks_there = [{"id": 7, "data": {"image": "/data/upload/4/350b8a5a-a_1.png"}, "annotations": []}]
+    (own,) = annotation_servers.told_apart(tasks_there, {"7": ("0" * 16, "/x/a 1.png")}, "00c0ffee")
+    assert own["data"] == {"image": "350b8a5a-a_1.png", "sample_id": "0" * 16, "package": "00c0ffee"}
+    with pytest.raises(CurateError, match=r"task 7 shows .*a_1\.png, but FiftyOne holds it for /x/b\.png"):
+        annotation_servers.told_apart(tasks_there, {"7": ("0" * 16, "/x/b.png")}, "00c0ffee")
