@@ -64,7 +64,8 @@ def sweep(folder: Path, only_dead: bool = True) -> list[Path]:
     Args:
         folder: need not exist; links are not followed.
         only_dead: keep what a living process may still be writing: files whose process lives, and files of an
-            unknown process younger than a day. False is for a folder that only the caller may write.
+            unknown process younger than a day. False is for a folder that no other command may write; there,
+            too, files of a living process are kept: the triage page's server writes masks meanwhile.
 
     Returns:
         The files removed.
@@ -73,7 +74,7 @@ def sweep(folder: Path, only_dead: bool = True) -> list[Path]:
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place) / name
-            if not name.endswith(PARTIAL) or (only_dead and _may_be_alive(path)):
+            if not name.endswith(PARTIAL) or (_may_be_alive(path) if only_dead else _is_alive(name)):
                 continue
             if only_dead or name.startswith("."):
                 path.unlink(missing_ok=True)
@@ -82,14 +83,24 @@ def sweep(folder: Path, only_dead: bool = True) -> list[Path]:
 
 
 def _may_be_alive(path: Path) -> bool:
-    """Whether the process that writes an unfinished file may still run."""
+    """Whether the process that writes an unfinished file may still run; when in doubt, it does."""
     try:
         if time.time() - path.stat().st_mtime > DAY_S:
             return False
-        found = OWN_PARTIAL.fullmatch(path.name)
-        if found:
-            os.kill(int(found[1]), 0)
-    except (ProcessLookupError, FileNotFoundError):
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return _is_alive(path.name) or not OWN_PARTIAL.fullmatch(path.name)
+
+
+def _is_alive(name: str) -> bool:
+    """Whether the process that an unfinished file's name tells runs."""
+    if (found := OWN_PARTIAL.fullmatch(name)) is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
         return False
     except (OSError, OverflowError):
         return True

@@ -94,10 +94,13 @@ def test_files_left_unfinished_by_a_kill_are_swept_by_the_next_command(tmp_path:
     ours = space.cache / f".x.onnx.{os.getpid()}-abc.partial"
     for living in (ours, space.cache / "tmp_x.partial"):
         living.write_bytes(b"half")
+    mask = paths.drawn_masks / f".x.png.{os.getpid()}-abc.partial"  # as the page's server may be writing it
+    mask.parent.mkdir()
+    mask.write_bytes(b"half")
     old = space.cache / "tmp_old.partial"
     old.write_bytes(b"half")
     os.utime(old, (0, 0))
     with alone(Context(space, paths)):
         pass
     left = sorted(path.name for path in space.home.rglob("*.partial"))
-    assert left == sorted([ours.name, "tmp_x.partial"])
+    assert left == sorted([ours.name, mask.name, "tmp_x.partial"])
