@@ -41,7 +41,7 @@ def spreads(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     normal images that no detector was fitted on, then of all images. Where even these are alike, it is 1.
 
     Args:
-        rows: of scored images: score (finite), category, label and assigned_split.
+        rows: of scored images: score (finite), category, label and, where there is a split, assigned_split.
     """
     members: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -50,8 +50,8 @@ def spreads(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _unit(rows: list[Mapping[str, Any]]) -> float:
-    normal = [row for row in rows if row["label"] == "normal" and row["assigned_split"] != "train"]
-    calibration = [row for row in normal if row["assigned_split"] == "calibration"]
+    normal = [row for row in rows if row["label"] == "normal" and row.get("assigned_split") != "train"]
+    calibration = [row for row in normal if row.get("assigned_split") == "calibration"]
     for chosen in (calibration, normal):
         found = spread(np.array([row["score"] for row in chosen], dtype=np.float64))
         if len(chosen) >= FEWEST and found > 0:

@@ -46,3 +46,9 @@ def test_few_calibration_images_are_helped_by_other_normal_ones_and_then_by_all(
     assert spreads([*few, *tested, *fitted])["a"] == spread(np.array([1.0, 2.0, 4.0, 8.0, 16.0]))
     assert spreads([*few, *fitted])["a"] == spread(np.array([1.0, 2.0, 32.0, 64.0, 128.0]))
     assert spreads(rows("a", [3.0, 3.0])) == {"a": 1.0}
+
+
+def test_images_without_a_split_count_as_normal_ones() -> None:
+    plain = rows("a", [1.0, 2.0, 4.0, 8.0, 16.0])
+    without = [{name: value for name, value in row.items() if name != "assigned_split"} for row in plain]
+    assert spreads(without) == spreads(plain)
