@@ -83,6 +83,18 @@ def test_the_order_in_which_verdicts_are_listed_never_matters(kinds: list[str], 
     assert verdicts.standing(rows, {A: SHA256}) == verdicts.standing(shuffled, {A: SHA256})
 
 
+def test_an_accepted_mask_stands_alone_and_nothing_of_the_source_is_added_to_it() -> None:
+    box = {"box_xyxy": [1.0, 2.0, 3.0, 4.0], "defect_type": "stain"}
+    shape = {"kind": "polygon", "points_xy": [0, 0, 9, 0, 9, 9], "counts": None, "defect_type": "stain"}
+    samples = table(row("a", "anomalous", shapes=[shape], boxes=[box], mask_quality="weak"))
+    (accepted,) = given_verdicts("anomalous")
+    found = to_rows(verdicts.apply(samples, [accepted | {"mask": "1" * 16}], DRAWN))[0]
+    assert (found["shapes"], found["boxes"], found["mask_channels"]) == (None, None, None)
+    assert found["gt_mask_path"] == str(DRAWN / f"{A}-{'1' * 16}.png")
+    assert (found["mask_kind"], found["mask_quality"], found["mask_rule"]) == ("binary", "exact", "> 0")
+    assert found["defect_types"] == ["stain"]
+
+
 def test_a_verdict_lapses_with_its_picture_and_holds_again_when_that_comes_back() -> None:
     rows = given_verdicts("normal")
     replaced = to_rows(verdicts.apply(table(row("a", "anomalous", sha256="0" * 64)), rows, DRAWN))[0]
