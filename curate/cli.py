@@ -19,6 +19,7 @@ VERBS = (
     "sizes",
     "subset",
     "propose",
+    "density",
     "annotate",
     "triage",
     "access",

@@ -87,6 +87,33 @@ def mark(sample_id: str, defect_types: Iterable[str], mask: Array, grid_hw: tupl
     return Mark(sample_id, tuple(defect_types), cells.astype(np.int32), np.minimum(shares[cells], 1.0))
 
 
+def mark_boxes(
+    sample_id: str,
+    defect_types: Iterable[str],
+    boxes: Iterable[Sequence[float]],
+    image_hw: tuple[int, int],
+    grid_hw: tuple[int, int],
+) -> Mark:
+    """Boxes of one image as the cells that they touch; where boxes overlap, a cell is covered once at most.
+
+    Args:
+        boxes: each (x0, y0, x1, y1) in pixels, half-open; what lies outside of the image is cut off.
+    """
+    shares = np.zeros(grid_hw)
+    for x0, y0, x1, y1 in boxes:
+        down = _within(y0 / image_hw[0], y1 / image_hw[0], grid_hw[0])
+        shares += np.outer(down, _within(x0 / image_hw[1], x1 / image_hw[1], grid_hw[1]))
+    flat = np.minimum(shares.ravel(), 1.0)
+    cells = np.flatnonzero(flat > LEAST_SHARE)
+    return Mark(sample_id, tuple(defect_types), cells.astype(np.int32), flat[cells])
+
+
+def _within(start: float, end: float, n_cells: int) -> Array:
+    """(cells,) share of each cell along one side that lies between two relative places."""
+    edges = np.clip((np.arange(n_cells + 1) / n_cells), start, max(start, end))
+    return np.asarray(np.diff(edges) * n_cells)
+
+
 def counted(marks: Sequence[Mark], grid_hw: tuple[int, int], defect_type: str | None = None) -> Density:
     """Count marks; an image counts once in a cell, however many of its marks touch it.
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curate import density_cache
-from curate.defect_density import Mark, counted, covered, grid_of, images_at, mark, types_of
+from curate.defect_density import Mark, counted, covered, grid_of, images_at, mark, mark_boxes, types_of
+from curate.masks import boxes_to_mask
 
 GRID = (6, 8)
 
@@ -26,6 +27,16 @@ def test_the_marked_share_of_an_image_is_kept_whatever_its_size(image_hw: tuple[
     shares = covered(mask, GRID)
     assert shares.mean() == pytest.approx(mask.mean())
     assert shares.min() >= 0 and shares.max() <= 1 + 1e-12
+
+
+def test_boxes_cover_what_their_mask_covers() -> None:
+    boxes = [(3.0, 5.0, 17.0, 20.0), (40.0, 30.0, 80.0, 36.0), (-4.0, 44.0, 2.0, 48.0)]
+    found = mark_boxes("a", ["dent"], boxes, (48, 64), GRID)
+    filled = mark("a", ["dent"], boxes_to_mask(boxes, (48, 64)), GRID)
+    assert np.array_equal(found.cells, filled.cells)
+    assert found.shares == pytest.approx(filled.shares)
+    twice = mark_boxes("a", [], [boxes[0], boxes[0]], (48, 64), GRID)
+    assert twice.shares.max() == 1.0
 
 
 def test_an_image_counts_once_in_a_cell_and_only_with_the_type_asked_for() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from curate import density_cache
-from curate.defect_density import Mark, counted, grid_of, images_at, mark, types_of
+from curate.defect_density import Mark, counted, grid_of, images_at, mark, mark_boxes, types_of
 from curate.errors import CurateError
 from curate.images import Array, read_stored
-from curate.masks import boxes_to_mask, read_mask
+from curate.masks import read_mask
 from curate.store.appearance import detectors_of
 from curate.store.comparison import IMAGE, image_row
 from curate.store.dataset import load
@@ -176,7 +176,7 @@ def _marks(document: Row, source: str, grid_hw: tuple[int, int]) -> Iterator[Mar
         for label, box in _corners(document):
             by_type.setdefault(label, []).append(box)
         for label, boxes in by_type.items():
-            yield mark(name, [label], boxes_to_mask(boxes, image_hw), grid_hw)
+            yield mark_boxes(name, [label], boxes, image_hw, grid_hw)
     elif found := _detections(document, detector):
         yield mark(name, types, mask_of_detections(found, image_hw), grid_hw)
     elif path := (document.get(detector_fields(detector)[1]) or {}).get("map_path"):
