@@ -9,7 +9,7 @@
   const PLUGIN = "@curate/compare";
   const BACK = "#16181c", TEXT = "#f5f6f7", MUTED = "#aab1bb", BORDER = "#4b5563", RAISED = "#23272e";
   const NORMAL = "#56b4e9", ANOMALOUS = "#e69f00", NEUTRAL = "#c9cdd3", ERROR = "#ff8a5c";
-  const CAPTION_PX = 84, GAP_PX = 8, LEAST_PX = 150, MOST_ZOOM = 40, BLINK_MS = 700, POLL_MS = 1000;
+  const CAPTION_PX = 84, GAP_PX = 8, LEAST_PX = 150, MOST_ZOOM = 40, ARROWS_PX = 54, BLINK_MS = 700, POLL_MS = 1000;
   const WHOLE = { zoom: 1, x: 0.5, y: 0.5 };
   const MODES = { beside: "beside it", wipe: "wipe", blink: "blink", difference: "difference" };
   const LATE = "The server does not answer. Is curate triage still running?";
@@ -244,11 +244,10 @@
     const modal = recoil.useRecoilValue(fos.modalSelector), ticked = recoil.useRecoilValue(fos.selectedSamples);
     const name = recoil.useRecoilValue(fos.datasetName);
     const id = modal?.id ?? [...ticked.keys()][0] ?? null;
-    const [again, setAgain] = useState(0), [view, move] = useState(WHOLE);
+    const [again, setAgain] = useState(0), [view, move] = useState(WHOLE), refresh = useCallback(() => setAgain((old) => old + 1), []);
     const [maps, setMaps] = useState("over"), [opacity, setOpacity] = useState(55), [truth, setTruth] = useState(true);
     const [mode, setMode] = useState("beside"), [wipe, setWipe] = useState(50), [chosen, choose] = useState(null);
     const [at, [width, height]] = useRoom();
-    const refresh = useCallback(() => setAgain((old) => old + 1), []);
     const [state, embed] = useEmbedding(name, refresh);
     const { id: answered, data, error } = useAnswer(name, id, again);
     useEffect(() => { move(WHOLE); choose(null); }, [id]);
@@ -256,7 +255,8 @@
       if (modal) set(fos.modalSelector, (old) => ({ ...old, id: other }));
       else foo.executeOperator("open_sample", { id: other });
     }, [modal]);
-    const root = { height: "100%", boxSizing: "border-box", padding: 12, display: "flex", flexDirection: "column", background: BACK, color: TEXT, font: "14px/20px sans-serif", overflow: "auto" };
+    const sides = modal?.id ? ARROWS_PX : 12; // the App's arrows lie over the sides of what is open
+    const root = { height: "100%", boxSizing: "border-box", padding: `12px ${sides}px`, display: "flex", flexDirection: "column", background: BACK, color: TEXT, font: "14px/20px sans-serif", overflow: "auto" };
     const told = (text, colour = MUTED) => h("div", { id: "curate-compare", style: { ...root, color: colour } }, text);
     if (!id) return told("Open an image, or tick one in the grid: its maps, its template and the normal images nearest to it are shown here side by side.");
     if (error) return told(error, ERROR);
@@ -271,8 +271,8 @@
     const same = beside && beside.width * data.image.height === beside.height * data.image.width;
     return h("div", { id: "curate-compare", "data-image": answered, style: { ...root, opacity: answered === id ? 1 : 0.5 } },
       h("div", { role: "toolbar", style: { display: "flex", gap: 12, alignItems: "center", flexWrap: "wrap", flex: "none", marginBottom: 6, font: "13px sans-serif" } },
-        chooser("Maps", maps, { over: "maps over the image", alone: "maps alone", off: "no maps" }, setMaps),
-        maps === "over" && h("label", null, "opacity ", slider("Opacity of the maps", opacity, setOpacity)),
+        data.detectors.length > 0 && chooser("Maps", maps, { over: "maps over the image", alone: "maps alone", off: "no maps" }, setMaps),
+        data.detectors.length > 0 && maps === "over" && h("label", null, "opacity ", slider("Opacity of the maps", opacity, setOpacity)),
         h("label", null, h("input", { type: "checkbox", checked: truth, onChange: () => setTruth(!truth) }), " ground truth"),
         h("span", { style: { color: MUTED } }, `zoom ${view.zoom.toFixed(1)} ×`),
         button("−", () => move((old) => (old.zoom / 1.5 <= 1 ? WHOLE : { ...old, zoom: old.zoom / 1.5 })), { "aria-label": "Zoom out" }),

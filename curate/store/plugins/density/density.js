@@ -5,6 +5,7 @@
   const { createElement: h, useEffect, useLayoutEffect, useRef, useState } = React;
   const PLUGIN = "@curate/density";
   const BACK = "#16181c", TEXT = "#f5f6f7", MUTED = "#aab1bb", BORDER = "#4b5563", RAISED = "#23272e", ERROR = "#ff8a5c";
+  const ARROWS_PX = 54;
   const LOWEST = 40; // the darkest colours of the map cannot be told from a dark image
   const FILL = { position: "absolute", left: 0, top: 0, width: "100%", height: "100%", display: "block" };
   const LATE = "The server does not answer. Is curate triage still running?";
@@ -144,7 +145,8 @@
     const [at, [width, height]] = useRoom();
     const { data, error } = useCounts(name, modal?.id, asked, again);
     const change = (changed) => { setAsked((old) => ({ ...old, ...changed })); setSaid(null); };
-    const root = { height: "100%", boxSizing: "border-box", padding: 12, display: "flex", flexDirection: "column", gap: 8, background: BACK, color: TEXT, font: "14px/20px sans-serif", overflow: "auto" };
+    const sides = modal?.id ? ARROWS_PX : 12; // the App's arrows lie over the sides of what is open
+    const root = { height: "100%", boxSizing: "border-box", padding: `12px ${sides}px`, display: "flex", flexDirection: "column", gap: 8, background: BACK, color: TEXT, font: "14px/20px sans-serif", overflow: "auto" };
     if (!data) return h("div", { id: "curate-density", style: { ...root, color: error ? ERROR : MUTED } }, error ?? "Looking…");
     const kind = data.source.split(":")[0];
     const highest = Math.max(0, ...data.cells.flat());
