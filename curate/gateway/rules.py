@@ -85,6 +85,10 @@ def judge(asked: Asked, shared: Shared, deciding: bool) -> Answer:
     if breach := _breach(asked, shared.names):
         return Answer(breach)
     if rule := POSTS.get(asked.path):
+        if (
+            rule is _operating and asked.body.get("dataset_name") != shared.name
+        ):  # ours take it as it is written
+            return Answer("an operator without its dataset")
         return rule(asked.body, deciding)
     if OWN.fullmatch(asked.path):
         return Answer(None if deciding else NOT_DECIDING)
@@ -184,8 +188,6 @@ def _operating(body: Mapping[str, Any], deciding: bool) -> Answer:
     params = body.get("params")
     if left_for_later(body):
         return Answer("work that is left to be done later", what)
-    if not isinstance(body.get("dataset_name"), str):
-        return Answer("an operator without its dataset", what)
     if may_run(uri, params, deciding):
         return Answer(None, what)
     return Answer(NOT_DECIDING if may_run(uri, params, True) else "an operator that is not for others", what)

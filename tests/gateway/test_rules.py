@@ -109,6 +109,7 @@ def test_an_operator_needs_its_dataset_and_runs_now() -> None:
     uri = "@curate/triage/keys_decide"
     assert run(uri, dataset_name=None)
     assert run(uri, dataset_name="other")
+    assert run(uri, dataset_name="tiles-1")  # it would be taken for the name of a folder
     assert run(uri, params={"dataset": "other"})
     assert run(uri, dataset_id=OTHER_ID)
     assert run(uri, request_delegation=True)
