@@ -1,6 +1,7 @@
 """The triage operators in the FiftyOne App: buttons over the grid and in the sample view, a form, keys.
 
-The keys are pressed in keys.js, which calls the operators keys_begin and keys_decide.
+The keys are pressed in press.js. The scripts call the operators keys_begin, keys_decide and keys_strongest;
+only keys_decide changes anything.
 """
 
 from typing import Any
@@ -16,9 +17,17 @@ from curate.store.acting import act, known_defect_types
 LABELS = {
     "accept_normal": ("Accept as normal", "check_circle", "as normal"),
     "mark_anomalous": ("Mark as anomalous…", "report", "as anomalous"),
+    "accept_mask": ("Accept the proposed mask", "fact_check", "as anomalous, with the proposed mask"),
+    "reject_mask": ("Reject the proposed mask", "layers_clear", "as with a wrong proposal"),
+    "unsure": ("Unsure: ask for a second opinion", "help_outline", "as unsure"),
     "skip": ("Skip", "skip_next", "as skipped"),
     "undo": ("Undo last verdict", "undo", "as undone"),
 }
+NOTHING = {
+    "undo": "Nothing to do: these images have no verdict of yours to undo.",
+    "accept_mask": "Nothing to do: no mask is proposed for these images.",
+}
+LOOKED = ("place", "detector", "seconds")
 
 
 class TriageOperator(foo.Operator):  # type: ignore[misc]
@@ -65,7 +74,8 @@ class TriageOperator(foo.Operator):  # type: ignore[misc]
             {"defect_type": defect_type} if self.key == "mark_anomalous" and defect_type else {}
         )
         try:
-            n_verdicts = act(ctx.dataset.name, self.key, chosen, **options)
+            place = "image" if self.here else "grid"
+            n_verdicts = act(ctx.dataset.name, self.key, chosen, place=place, **options)
         except (CurateError, ValueError) as error:
             ctx.ops.notify(str(error), variant="error")
             return {"n_verdicts": 0}
@@ -80,7 +90,7 @@ def _chosen(ctx: Any) -> list[str]:
 
 def _tell(ctx: Any, key: str, n_verdicts: int) -> None:
     if n_verdicts == 0:
-        ctx.ops.notify("Nothing to do: these images have no verdict to undo.", variant="info")
+        ctx.ops.notify(NOTHING.get(key, "Nothing to do."), variant="info")
         return
     images = "1 image" if n_verdicts == 1 else f"{n_verdicts} images"
     ctx.ops.notify(f"{images} recorded {LABELS[key][2]}.", variant="success")
@@ -104,7 +114,10 @@ class KeysOperator(foo.Operator):  # type: ignore[misc]
             wanted, name = ctx.params, ctx.dataset_name  # ctx.dataset would be loaded first
             if self.key == "keys_begin":
                 return keys.begin(name, _walked(ctx) if wanted.get("walk") else None)
-            return keys.decide(name, wanted["operator"], wanted["ids"], wanted.get("defect_type"))
+            if self.key == "keys_strongest":
+                return {"box": keys.strongest(name, wanted["id"], wanted.get("detector"))}
+            looked = {each: wanted[each] for each in LOOKED if wanted.get(each) is not None}
+            return keys.decide(name, wanted["operator"], wanted["ids"], wanted.get("defect_type"), **looked)
         except (CurateError, ValueError) as error:
             return {"error": str(error)}
 
@@ -124,5 +137,5 @@ def register(plugin: Any) -> None:
         for here in (False, True):
             attributes = {"key": key, "here": here}
             plugin.register(type(f"{key}_here" if here else key, (TriageOperator,), attributes))
-    for key in ("keys_begin", "keys_decide"):
+    for key in ("keys_begin", "keys_decide", "keys_strongest"):
         plugin.register(type(key, (KeysOperator,), {"key": key}))
