@@ -10,7 +10,7 @@ import pytest
 
 from curate import brush_runs
 from curate.annotation.label_studio import files, read
-from curate.annotation_tasks import Answer, mask_of
+from curate.annotation_tasks import Answer, mask_of, region_of_box
 from curate.errors import Unreadable
 from tests.helpers.outside import HW, annotation, job, tasks
 from tests.helpers.places import REPOSITORY
@@ -109,6 +109,13 @@ def test_the_sample_is_known_by_the_task_or_by_the_name_of_its_image() -> None:
     assert (told.sample_id, told.package, told.problems) == ("0" * 16, "00c0ffee", [])
     (other,) = answers(annotation([]), sample_id="1" * 16)
     assert "tells the sample 1111111111111111, but the name of its image says 0000" in other.problems[0]
+
+
+def test_what_a_tool_rounds_makes_a_box_no_pixel_larger() -> None:
+    entry = {"box_xyxy": [0.9999999, 1.0, 20.0000001, 9.9999999], "defect_type": "a"}
+    found = region_of_box(entry, HW)
+    assert found is not None
+    assert found.box_xyxy == (1, 1, 20, 10)
 
 
 def test_a_turned_box_turns_about_its_corner_and_an_ellipse_about_its_centre() -> None:

@@ -167,7 +167,7 @@ def test_what_a_kill_cut_off_is_stored_by_the_next_run(
     assert len({row["sample_id"] for row in verdicts.read_log("toy")}) == len(verdicts.read_log("toy"))
 
 
-def test_a_verdict_that_was_taken_back_stays_so_until_the_annotator_says_something_else(
+def test_a_verdict_that_was_taken_back_or_changed_stays_so_until_the_annotator_says_something_else(
     context: Context, sent: tuple[Path, dict[str, Any]]
 ) -> None:
     folder, manifest = sent
@@ -176,6 +176,8 @@ def test_a_verdict_that_was_taken_back_stays_so_until_the_annotator_says_somethi
     assert annotate_receive.run(context, CVAT, path)["n_stored"] == 1
     act("toy", "undo", [str(object_id(only, "sample"))], by="eva")
     assert annotate_receive.run(context, CVAT, path)["n_stored"] == 0
+    act("toy", "accept_normal", [str(object_id(only, "sample"))], by="eva")
+    assert annotate_receive.run(context, CVAT, path)["n_stored"] == 0  # an old file outdoes no later word
     path = edited(folder, lambda image, number: tag(image, "unsure") if number == 0 else None)
     assert annotate_receive.run(context, CVAT, path)["n_stored"] == 1
 
