@@ -90,6 +90,77 @@ def triage() -> Path:
     return path
 
 
+def threshold_panel() -> Path:
+    """The same page with a line being moved: counts of it, and the images in the grid that would change."""
+    from curate.store.app import serve
+    from curate.store.server import connect
+    from curate.workspace import Workspace
+
+    sys.path.insert(0, str(FOLDER.parent.parent))
+    from tests.browser.page import opened
+
+    path = FOLDER / "threshold-panel.png"
+    with connect(Workspace.at().home), serve(DATASET, view="highest scores") as app, opened(app.url) as page:
+        canvas = page.page.locator("#curate-threshold canvas")
+        canvas.wait_for()
+        page.page.locator("#curate-triage [data-queue]").first.wait_for()
+        page.settled()
+        box = canvas.bounding_box() or {}
+        page.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.page.mouse.down()
+        page.page.mouse.move(box["x"] + box["width"] * 0.09, box["y"] + box["height"] / 2, steps=5)
+        page.page.mouse.up()
+        page.page.get_by_label("Reason").fill("the customer wants no larger stain")
+        page.page.get_by_text("The grid shows").wait_for()
+        page.page.wait_for_function("() => document.querySelectorAll('[data-cy=looker]').length < 7")
+        page.settled()
+        shot = Image.open(io.BytesIO(page.page.screenshot()))
+    shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    return path
+
+
+def side_by_side() -> Path:
+    """A defect in the panel that compares: its map, and the normal image nearest to it."""
+    with _comparing("curate-compare[data-image]", "Side by side", "side-by-side") as page:
+        page.locator(".curate-map[data-painted]").wait_for()
+        page.locator(".curate-near").first.wait_for()
+    return FOLDER / "side-by-side.png"
+
+
+def density() -> Path:
+    """Where the drawn defects of a category lie."""
+    with _comparing("curate-density", "Where defects lie", "density") as page:
+        page.locator("#curate-density-cells[data-painted]").wait_for()
+        page.wait_for_function("() => document.querySelector('#curate-density').dataset.left === '0'")
+    return FOLDER / "density.png"
+
+
+@contextmanager
+def _comparing(panel: str, tab: str, name: str) -> Iterator[Any]:
+    """The first image with the highest score in a tab of its own; its picture when the block ends."""
+    from curate.store.app import serve
+    from curate.store.server import connect
+    from curate.workspace import Workspace
+
+    sys.path.insert(0, str(FOLDER.parent.parent))
+    from tests.browser.page import opened
+
+    with connect(Workspace.at().home), serve(DATASET, view="highest scores") as app, opened(app.url) as page:
+        page.page.set_viewport_size({"width": 1280, "height": 800})
+        page.settled()
+        page.page.keyboard.press("o")
+        page.page.locator("[data-cy=modal]").get_by_text(tab).first.click()
+        page.page.locator(f"#{panel}").wait_for()
+        yield page.page
+        page.page.mouse.move(640, 785)
+        page.page.wait_for_timeout(3000)
+        shot = Image.open(
+            io.BytesIO(page.page.screenshot(clip={"x": 32, "y": 36, "width": 1216, "height": 728}))
+        )
+    small = shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+    small.save(FOLDER / f"{name}.png", optimize=True)
+
+
 def summary() -> Path:
     """What a build draws of the demo dataset."""
     from curate.workspace import Workspace
@@ -220,6 +291,9 @@ def _browsed(page: Path) -> Iterator[Any]:
 PICTURES = {
     "scenes": scenes,
     "triage": triage,
+    "threshold-panel": threshold_panel,
+    "side-by-side": side_by_side,
+    "density": density,
     "summary": summary,
     "check-report": check_report,
     "evaluate": evaluate,

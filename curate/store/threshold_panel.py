@@ -1,7 +1,8 @@
-"""What the threshold panel shows: scores, labels and lots of the images that decide, and the lines in force."""
+"""What the threshold panel shows: scores and labels of the images that decide, and the lines in force."""
 
 import base64
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,15 @@ def content(
     detector: str | None = None,
     left_out: Callable[[str], Collection[str]] = lambda name: (),
 ) -> Row:
-    """Everything the panel draws, fit for JSON; numbers lie in base64, as 100,000 of them would be slow as text.
+    """Everything the panel draws, fit for JSON; numbers are base64, as 100,000 would be slow as text.
 
     Args:
         detector: name as in the fields; None: that of the threshold in force, else the first with scores.
         left_out: of a detector, sample ids that are no evidence, because it learned from their parts.
 
     Returns:
-        detector; detectors that have scores; field of the scores; categories, lots: names that `parts` counts;
-        parts: calibration and test, see `packed`; lines: see `in_force`; left_out.
+        detector; detectors that have scores; field of the scores; categories, lots: names that `parts`
+        counts; parts: calibration and test, see `packed`; lines: see `in_force`; left_out.
 
     Raises:
         Missing: no such dataset.
@@ -76,7 +77,7 @@ def _rows(collection: Any, detector: str, inside: Row, left_out: set[str]) -> li
     wanted = {"_id": 0, score: 1, "label": 1, "category": 1, "lot": 1, "assigned_split": 1}
     wanted |= {"sample_id": 1} if left_out else {}
     found = collection.find({**inside, score: {"$ne": None}}, wanted, batch_size=20_000)
-    return [row for row in found if row.get("sample_id") not in left_out]
+    return [row for row in found if row.get("sample_id") not in left_out and math.isfinite(row[score])]
 
 
 def packed(rows: list[Row], detector: str, categories: list[str], lots: list[str]) -> Row:
@@ -121,23 +122,27 @@ def in_force(info: Mapping[str, Any], detector: str | None) -> Row:
         detector: whose scores are looked at.
 
     Returns:
-        by_category: category (under "" one for all) -> threshold, None where there is only a review band, and
-        review_from, None without a band, "open" where it has no lower end; empty where nothing is decided
-        about this detector. lapsed: what was decided is about earlier scores. decision: id, by, at, rule,
-        origin and why of the one that holds; None where it is not recorded.
+        by_category: category (under "" one for all) -> threshold, None where there is only a review band;
+        review_from, None without a band, "open" where it has no lower end; and decided: id, by, at, rule,
+        origin and why of the decision that the line comes from, None where it is not recorded. Empty where
+        nothing is decided about this detector. lapsed: what was decided is about earlier scores.
     """
     held = info.get("curate") or {}
     lapsed = _lapsed(info)
     if detector is None or lapsed or held.get("detector") != detector:
-        return {"by_category": {}, "decision": None, "lapsed": lapsed and held.get("detector") == detector}
+        return {"by_category": {}, "lapsed": lapsed and held.get("detector") == detector}
     stored = held.get("threshold")
     pairs = stored if isinstance(stored, list) else [] if stored is None else [["", stored]]
     values, bands = dict(pairs), dict(held.get("review_from") or [])
     rows = {
-        name: {"threshold": values.get(name), "review_from": _lower(bands.get(name))}
+        name: {
+            "threshold": values.get(name),
+            "review_from": _lower(bands.get(name)),
+            "decided": _decided(info.get(DECISIONS) or [], detector, name),
+        }
         for name in sorted({*values, *bands})
     }
-    return {"by_category": rows, "decision": _decision(info, detector), "lapsed": False}
+    return {"by_category": rows, "lapsed": False}
 
 
 def _lower(value: float | None) -> float | str | None:
@@ -152,9 +157,13 @@ def _lapsed(info: Mapping[str, Any]) -> bool:
     )
 
 
-def _decision(info: Mapping[str, Any], detector: str) -> Row | None:
-    for row in reversed(info.get(DECISIONS) or []):
-        own = detector_fields(row["detector"])[0].removesuffix("_score") == detector
-        if own and row["level"] == "image" and row.get("stands", True):
-            return {key: row.get(key) for key in ("id", "by", "at", "rule", "origin", "why")}
-    return None
+def _decided(history: Sequence[Row], detector: str, category: str) -> Row | None:
+    """The decision that a category's line comes from: the one that stands, or the one it was kept from."""
+    own = [row for row in history if detector_fields(row["detector"])[0] == detector_fields(detector)[0]]
+    standing = [row for row in own if row["level"] == "image" and row.get("stands", True)]
+    if not standing:
+        return None
+    cuts = {row["category"]: row for row in standing[-1]["by_category"]}
+    first = cuts.get(category, {}).get("facts", {}).get("kept_from")
+    found = next((row for row in own if row["id"] == first), standing[-1])
+    return {key: found.get(key) for key in ("id", "by", "at", "rule", "origin", "why")}

@@ -1,4 +1,4 @@
-"""The page that `curate triage` opens, in a real browser: grid, triage panel, and the line that a person moves."""
+"""The page that `curate triage` opens, in a real browser: grid, triage panel, and a line that is moved."""
 
 import io
 import socket

@@ -18,7 +18,7 @@ from tests.helpers.stored import PREDICTION_COLUMNS, row, sample_id, table
 
 pytestmark = pytest.mark.mongod
 NAME = "panelled"
-SCORES = {"n1": 0.1, "n2": 0.7, "a1": 0.4, "a2": 0.9, "u1": 0.6, "t1": 0.8, "l1": 0.2}
+SCORES = {"odd": float("nan"), "n1": 0.1, "n2": 0.7, "a1": 0.4, "a2": 0.9, "u1": 0.6, "t1": 0.8, "l1": 0.2}
 
 
 def document(name: str) -> str:
@@ -30,7 +30,7 @@ def toy(workspace_db: Database, fo: Any) -> Iterator[Path]:
     """Calibration images of both labels and of none in two categories, and one test image."""
     root = workspace_db.home / "datasets" / NAME
     rows = [
-        row("n1", lot="L1"), row("n2", lot="L2"), row("a1", "anomalous"), row("a2", "anomalous"),
+        row("odd"), row("n1", lot="L1"), row("n2", lot="L2"), row("a1", "anomalous"), row("a2", "anomalous"),
         row("u1", "unknown"), row("t1"), row("l1", category="other"),
     ]  # fmt: skip
     dataset.save_samples(NAME, table(*rows))
@@ -80,27 +80,33 @@ def test_images_that_a_detector_learned_from_are_left_out(toy: Path) -> None:
 
 
 def test_the_lines_are_those_in_force_with_who_decided_them(toy: Path) -> None:
-    assert content(NAME)["lines"] == {"by_category": {}, "decision": None, "lapsed": False}
+    assert content(NAME)["lines"] == {"by_category": {}, "lapsed": False}
     heatmaps.save_threshold(NAME, "my-net", {"weave": 0.5}, {"weave": 0.3, "other": -1.7e308})
     decision = {
         "id": "1" * 16, "by": "anna", "at": "2026-11-26T10:00:00+00:00", "rule": "manual", "origin": "person",
         "why": "dust", "detector": "my-net", "level": "image", "stands": True,
     }  # fmt: skip
-    others = [decision | {"id": "2" * 16, "stands": False}, decision | {"id": "3" * 16, "level": "pixel"}]
-    heatmaps.save_decisions(NAME, [decision | {"versions": {}, "by_category": {}}] + [
-        other | {"versions": {}, "by_category": {}} for other in others
-    ])  # fmt: skip
-    lines = content(NAME)["lines"]
-    assert lines["by_category"] == {
-        "other": {"threshold": None, "review_from": "open"},
-        "weave": {"threshold": 0.5, "review_from": 0.3},
-    }
-    assert (lines["decision"]["id"], lines["decision"]["why"]) == ("1" * 16, "dust")
+    older = decision | {"id": "2" * 16, "stands": False, "by": "ben", "why": "before"}
+    pixels = decision | {"id": "3" * 16, "level": "pixel"}
+    kept = {"weave": {"facts": {}}, "other": {"facts": {"kept_from": "2" * 16}}}
+    heatmaps.save_decisions(
+        NAME, [row | {"versions": {}, "by_category": kept} for row in (older, decision, pixels)]
+    )
+    lines = content(NAME)["lines"]["by_category"]
+    told = ("id", "by", "at", "rule", "origin", "why")
+    assert lines == {
+        "other": {
+            "threshold": None, "review_from": "open", "decided": {key: older[key] for key in told},
+        },
+        "weave": {
+            "threshold": 0.5, "review_from": 0.3, "decided": {key: decision[key] for key in told},
+        },
+    }  # fmt: skip
 
 
 def test_a_threshold_about_earlier_scores_is_no_line(toy: Path) -> None:
     marks.write(NAME, "threshold", "outdated 123")
-    assert content(NAME)["lines"] == {"by_category": {}, "decision": None, "lapsed": True}
+    assert content(NAME)["lines"] == {"by_category": {}, "lapsed": True}
     marks.write(NAME, "threshold", "123")
     assert content(NAME)["lines"]["by_category"]
     marks.remove(NAME, "threshold")
@@ -108,7 +114,7 @@ def test_a_threshold_about_earlier_scores_is_no_line(toy: Path) -> None:
 
 def test_progress_tells_what_is_decided_and_what_can_be_taken_back(toy: Path) -> None:
     before = triage_panel.state(NAME, "anna")
-    assert (before["n_images"], before["n_decided"], before["last"]) == (7, 1, [])
+    assert (before["n_images"], before["n_decided"], before["last"]) == (8, 1, [])
     assert triage_panel.state(NAME, "anna", before["revision"]) == {"revision": before["revision"]}
     act(NAME, "mark_anomalous", [document("n1"), document("n2")], by="anna", seconds=6.0, defect_type="cut")
     after = triage_panel.state(NAME, "anna", before["revision"])

@@ -53,9 +53,8 @@ def test_a_stated_line_is_a_decision_and_the_dataset_follows(context: Context) -
     assert (context.paths.root / "threshold.png").exists()
     n_scored = load(NAME)._sample_collection.count_documents({"padim_score": {"$ne": None}})
     assert (n_predicted("anomalous"), n_predicted("normal")) == (n_scored, 0)
-    lines = threshold_panel.content(NAME)["lines"]
-    assert lines["by_category"] == {category: {"threshold": -1.0, "review_from": None}}
-    assert lines["decision"]["id"] == made["id"]
+    line = threshold_panel.content(NAME)["lines"]["by_category"][category]
+    assert (line["threshold"], line["review_from"], line["decided"]["id"]) == (-1.0, None, made["id"])
     again = threshold_by_hand.decide(context, "padim", {category: -1.0}, {}, "once more", "ben")
     assert (again["fresh"], again["id"]) == (False, made["id"])
 

@@ -222,7 +222,6 @@ function Panel({ data, dataset, held, again, change }) {
   };
   const options = [...data.categories.map((name) => [name, name]), ...(data.categories.length > 1 ? [[ALL, "all categories"]] : [])];
   const bandOn = start.from < start.at;
-  const decision = data.lines.decision;
   const slider = (which, label) => h("label", { className: "curate-row" }, bandOn && h("span", { style: { flex: "0 0 72px" } }, label), h("input", {
     type: "range", "aria-label": label, title: label, style: { flex: 1 }, min: 0, max: STEPS, disabled: !movable,
     value: Math.round(((Math.max(range.low, start[which]) - range.low) / (range.high - range.low)) * STEPS) || 0,
@@ -256,12 +255,13 @@ function Panel({ data, dataset, held, again, change }) {
       h("button", { onClick: toggleBand }, bandOn ? "No review band" : "Add a review band"),
       next && h("button", { onClick: () => clear() }, "Put back")),
     movable && next && h(Keep, { data, dataset, category, next, onKept: async (text) => { clear(text); await again(); window.dispatchEvent(new CustomEvent("curate-threshold-stored")); page.renew(); } }),
-    h("div", { className: "curate-muted", style: { marginTop: 4 } }, inForce(data.lines, decision, dataset)));
+    h("div", { className: "curate-muted", style: { marginTop: 4 } }, inForce(data.lines, line, all, dataset)));
 }
 
-function inForce(lines, decision, dataset) {
+function inForce(lines, line, all, dataset) {
   if (lines.lapsed) return "The threshold was decided about earlier scores and holds no more. Set a line and store it.";
   if (!Object.keys(lines.by_category).length) return `No threshold yet. Set a line and store it, or run: curate threshold ${dataset} --advise`;
+  const decision = !all && line?.decided;
   if (!decision) return "";
   const who = decision.origin === "recipe" ? `the recipe, run by ${decision.by}` : decision.by;
   return `In force: ${decision.rule}, by ${who}, ${decision.at.slice(0, 10)}${decision.why ? `: ${decision.why}` : ""}`;
