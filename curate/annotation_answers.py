@@ -110,7 +110,7 @@ def judge(
         checksums: sample_id -> sha256 of the dataset's images now.
     """
     images = {
-        (name, image["sample_id"]): image for name, content in packages.items() for image in content["images"]
+        (image["sample_id"], name): image for name, content in packages.items() for image in content["images"]
     }
     decisions: list[Decision] = []
     faults: list[Fault] = []
@@ -119,7 +119,7 @@ def judge(
         if answer.skipped:
             silent["skipped"] += 1
             continue
-        image = images.get((answer.package or "", answer.sample_id or ""))
+        image = images.get(answer.key)
         if image is None:
             faults.append(_unknown(answer, packages, how))
             continue
@@ -256,7 +256,7 @@ def _once(
     groups: dict[tuple[str, str], list[Decision]] = defaultdict(list)
     for each in decisions:
         groups[each.sample_id, each.by].append(each)
-    paths = {sample_id: image["relative_path"] for (_, sample_id), image in images.items()}
+    paths = {sample_id: image["relative_path"] for (sample_id, _), image in images.items()}
     kept, faults = [], []
     for (sample_id, by), own in groups.items():
         if len({each.key() for each in own}) == 1:

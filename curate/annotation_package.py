@@ -90,9 +90,9 @@ def mask_sent(image: Mapping[str, Any]) -> Array:
 
 
 def sizes_of(packages: Iterable[Mapping[str, Any]]) -> Sizes:
-    """Height and width of every image of some packages, by sample id."""
+    """Height and width of every image of some packages, by sample id and package."""
     return {
-        image["sample_id"]: (int(image["height"]), int(image["width"]))
+        (image["sample_id"], package["package"]): (int(image["height"]), int(image["width"]))
         for package in packages
         for image in package["images"]
     }

@@ -22,7 +22,7 @@ KINDS = ("brush", "polygon", "box")
 KEY = re.compile(r"(?<![0-9a-f])([0-9a-f]{16})__([0-9a-f]{8})__")
 NORMAL, UNSURE, CHECKED = "normal", "unsure", "checked"
 MAX_STEM = 80
-Sizes = Mapping[str, tuple[int, int]]  # sample_id -> height and width of the image as it was sent
+Sizes = Mapping[tuple[str, str], tuple[int, int]]  # sample id and package -> height and width as sent
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ class Answer:
     skipped: bool = False
     seconds: float | None = None
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Sample id and package; "" where the file does not tell them."""
+        return self.sample_id or "", self.package or ""
 
 
 def file_name(sample_id: str, package: str, relative_path: str, suffix: str) -> str:

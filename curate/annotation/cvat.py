@@ -160,7 +160,7 @@ def _answer(image: Element, sizes: Sizes) -> Answer:
     name = image.get("name", "")
     sample_id, package = key_of(name)
     answer = Answer(f"image {image.get('id', '?')}", name, sample_id, package)
-    image_hw = sizes.get(sample_id or "")
+    image_hw = sizes.get(answer.key)
     if image_hw is None:
         return answer
     said = (image.get("height"), image.get("width"))

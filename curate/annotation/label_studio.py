@@ -173,7 +173,7 @@ def _fill(answer: Answer, annotation: Value, sizes: Sizes) -> None:
     taken = annotation.get("lead_time")
     if isinstance(taken, int | float) and not isinstance(taken, bool) and 0 <= taken < MOST_SECONDS:
         answer.seconds = float(taken)
-    image_hw = sizes.get(answer.sample_id or "")
+    image_hw = sizes.get(answer.key)
     results = annotation.get("result")
     if not isinstance(results, list):
         answer.problems.append("has no list of results")

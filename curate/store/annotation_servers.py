@@ -95,7 +95,7 @@ def upload(dataset_name: str, content: Row, regions: Mapping[str, Sequence[Regio
 def put(dataset: Any, content: Row, regions: Mapping[str, Sequence[Region]]) -> None:
     """Write the regions of a package into the field that goes to the server."""
     fo, view = fiftyone(), _view_of(dataset, content)
-    sizes = sizes_of([content])
+    sizes = {image["sample_id"]: (image["height"], image["width"]) for image in content["images"]}
     labels = {
         sample_id: fo.Detections(
             detections=[
@@ -116,7 +116,7 @@ def put(dataset: Any, content: Row, regions: Mapping[str, Sequence[Region]]) -> 
 def answers_in(dataset: Any, content: Row) -> list[Answer]:
     """An answer for each image of a package, from the fields that FiftyOne loads into; by sample id."""
     drawn, tagged = fields_of(content["package"])
-    sizes = sizes_of([content])
+    sizes = {image["sample_id"]: (image["height"], image["width"]) for image in content["images"]}
     names = {image["sample_id"]: image["file_name"] for image in content["images"]}
     wanted = {"sample_id": 1, drawn: 1, tagged: 1}
     answers = []

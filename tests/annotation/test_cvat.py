@@ -8,11 +8,11 @@ import pytest
 from curate.annotation.cvat import files, read
 from curate.annotation_tasks import Answer, mask_of
 from curate.errors import Unreadable
-from tests.helpers.outside import HW, job
+from tests.helpers.outside import HW, PACKAGE, job
 from tests.helpers.places import REPOSITORY
 
 GOLDEN = REPOSITORY / "tests/golden/annotation/cvat.xml"
-SIZES = {f"{number:016x}": HW for number in range(5)}
+SIZES = {(f"{number:016x}", PACKAGE): HW for number in range(5)}
 HEAD = '<annotations><image id="3" name="0000000000000000__00c0ffee__a.png" width="64" height="48">'
 
 
@@ -27,7 +27,7 @@ def pixels(mask: np.ndarray) -> set[tuple[int, int]]:
 
 def test_the_golden_file_is_read_as_drawn_by_hand() -> None:
     answers = read(GOLDEN.read_bytes(), SIZES)
-    assert [answer.sample_id for answer in answers] == list(SIZES)
+    assert [answer.key for answer in answers] == list(SIZES)
     assert {answer.by for answer in answers} == {"eva"}
     first, second, normal, silent, turned = answers
     mask, polygon = first.regions

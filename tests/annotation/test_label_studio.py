@@ -12,7 +12,7 @@ from curate import brush_runs
 from curate.annotation.label_studio import files, read
 from curate.annotation_tasks import Answer, mask_of, region_of_box
 from curate.errors import Unreadable
-from tests.helpers.outside import HW, annotation, job, tasks
+from tests.helpers.outside import HW, PACKAGE, annotation, job, tasks
 from tests.helpers.places import REPOSITORY
 from tests.oracles.brush import alpha_of
 
@@ -20,7 +20,7 @@ from tests.oracles.brush import alpha_of
 GOLDEN = REPOSITORY / "tests/golden/annotation/label_studio_1.23.2.json"
 SIZE = {"original_width": 64, "original_height": 48, "image_rotation": 0}
 DATA = {"image": "/data/upload/1/1a2b3c4d-0000000000000000__00c0ffee__a.png"}
-SIZES = {"0000000000000000": HW}
+SIZES = {("0" * 16, "00c0ffee"): HW}
 
 
 def answers(*annotations: dict[str, Any], **data: Any) -> list[Answer]:
@@ -42,7 +42,7 @@ def one(kind: str, **value: Any) -> Answer:
 
 def test_what_the_page_handed_in_is_read() -> None:
     content = GOLDEN.read_bytes()
-    sent = [task["data"]["sample_id"] for task in json.loads(content)]
+    sent = [(task["data"]["sample_id"], "7e2ca1bb") for task in json.loads(content)]
     kept, edited, unsure, untouched = read(content, dict.fromkeys(sent, HW))
     assert [each.submitted for each in (kept, edited, unsure, untouched)] == [True, True, True, False]
     assert {each.by for each in (kept, edited, unsure)} == {"label_studio user 1"}
@@ -58,7 +58,7 @@ def test_a_stroke_of_the_page_counts_where_it_covers_half_of_a_pixel() -> None:
     stroke = edited["annotations"][0]["result"][3]["value"]["rle"]
     alpha = np.reshape(alpha_of(stroke), HW)
     assert len(np.unique(alpha)) > 10  # it fades at its rim
-    region = read(GOLDEN.read_bytes(), {edited["data"]["sample_id"]: HW})[1].regions[3]
+    region = read(GOLDEN.read_bytes(), {(edited["data"]["sample_id"], "7e2ca1bb"): HW})[1].regions[3]
     assert np.array_equal(mask_of([region], HW), alpha >= 128)
     assert (alpha > 0).sum() > 1.5 * region.mask.sum()
 
@@ -168,7 +168,7 @@ def test_anything_in_the_place_of_anything_gives_answers_or_is_refused() -> None
     for number, task in enumerate(whole):
         predictions = task.pop("predictions")
         task["annotations"] = [annotation(each["result"], number) for each in predictions]
-    sizes = {task.sample_id: HW for task in sent}
+    sizes = {(task.sample_id, PACKAGE): HW for task in sent}
     rng = random.Random(3)
     for _ in range(400):
         damaged = json.loads(json.dumps(whole))

@@ -28,7 +28,7 @@ def tool(name: str) -> ModuleType:
 def round_trip(name: str, kind: str, sent: list[Task]) -> list[list[Region]]:
     module = tool(name)
     content = handed_in(name, module, module.files(sent, job(kind)))
-    answers = module.read(content, {task.sample_id: task.image_hw for task in sent})
+    answers = module.read(content, {(task.sample_id, PACKAGE): task.image_hw for task in sent})
     assert [answer.sample_id for answer in answers] == [task.sample_id for task in sent]
     assert {answer.package for answer in answers} == {PACKAGE}
     assert [answer.problems for answer in answers] == [[]] * len(sent)
@@ -115,7 +115,7 @@ def test_equal_tasks_give_equal_bytes_and_no_order_counts(name: str, kind: str) 
     files = module.files(sent, job(kind))
     assert files == module.files(tasks(np.random.default_rng(4), 6), job(kind))
     assert set(files) == {module.ANNOTATIONS, module.LABELS}
-    sizes = {task.sample_id: task.image_hw for task in sent}
+    sizes = {(task.sample_id, PACKAGE): task.image_hw for task in sent}
     shuffled = module.files(sent[::-1], job(kind))
     answers = module.read(handed_in(name, module, shuffled), sizes)
     masks = {answer.sample_id: mask_of(answer.regions, HW) for answer in answers}
@@ -127,7 +127,9 @@ def test_equal_tasks_give_equal_bytes_and_no_order_counts(name: str, kind: str) 
 def test_an_image_of_another_size_or_that_was_not_sent_is_not_drawn(name: str) -> None:
     module, sent = tool(name), tasks(np.random.default_rng(5), 3)
     content = handed_in(name, module, module.files(sent, job("brush")))
-    answers = module.read(content, {sent[0].sample_id: (HW[1], HW[0])})
+    answers = module.read(
+        content, {(sent[0].sample_id, PACKAGE): (HW[1], HW[0]), (sent[1].sample_id, "deadbeef"): HW}
+    )
     assert "64 x 48 px, but 48 x 64 px were sent" in answers[0].problems[0]
     assert [answer.regions for answer in answers] == [[], [], []]
     assert [answer.problems for answer in answers[1:]] == [[], []]
@@ -146,7 +148,7 @@ def test_a_file_of_another_kind_is_refused(name: str, content: bytes) -> None:
 def test_any_damage_to_a_file_gives_answers_or_is_refused(name: str) -> None:
     module, sent = tool(name), tasks(np.random.default_rng(6), 3)
     content = handed_in(name, module, module.files(sent, job("brush")))
-    sizes = {task.sample_id: task.image_hw for task in sent}
+    sizes = {(task.sample_id, PACKAGE): task.image_hw for task in sent}
     rng = np.random.default_rng(7)
     for _ in range(300):
         damaged = bytearray(content)
