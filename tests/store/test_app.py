@@ -96,15 +96,18 @@ def test_only_the_files_of_datasets_are_given_away_and_only_to_the_page_itself(
         assert status(app.port, "/graphql", **upgrade) == 403
 
 
-def test_a_mask_that_was_corrected_is_asked_for_again(
+def test_a_mask_that_was_corrected_is_soon_asked_for_again_and_a_script_at_once(
     workspace_db: Database, toy: tuple[Path, pd.DataFrame]
 ) -> None:
+    mask = quote(str(next((toy[0] / "masks").glob("*.png"))))
+    wanted = {f"/media?filepath={mask}": "private, max-age=20", "/plugins/triage/press.js": "no-cache"}
     with serve("toy") as app:
-        connection = http.client.HTTPConnection(ADDRESS, app.port, timeout=20)
-        connection.request("GET", f"/media?filepath={quote(str(next((toy[0] / 'masks').glob('*.png'))))}")
-        answer = connection.getresponse()
-        assert (answer.status, answer.getheader("cache-control")) == (200, "no-cache")
-        connection.close()
+        for path, life in wanted.items():
+            connection = http.client.HTTPConnection(ADDRESS, app.port, timeout=20)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert (answer.status, answer.getheader("cache-control")) == (200, life)
+            connection.close()
 
 
 def test_an_unknown_view_lists_the_known(workspace_db: Database) -> None:
