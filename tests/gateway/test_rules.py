@@ -227,10 +227,10 @@ def test_deep_and_endless_json_ends_soon() -> None:
     deep: Any = {}
     for _ in range(DEEPEST + 5):
         deep = [deep]
-    start = time.perf_counter()
+    start = time.process_time()
     assert next(breaches(deep, NAMES), None)
     assert next(breaches([0] * 600_000, NAMES), None)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def asked(query: str, **variables: Any) -> str | None:
@@ -243,6 +243,7 @@ def test_queries_of_the_dataset_pass() -> None:
     )
     assert asked(text, name="tiles-1", view=[]) is None
     assert asked(text, name="Tiles.1", view=[stage("fiftyone.core.stages.Limit", ["limit", 3])]) is None
+    assert asked('query q($n: String = "Tiles.1") { dataset(name: $n) { id } }') is None
     setting = 'mutation m($d: String!) { setView(subscription: "x", datasetName: $d, view: []) }'
     assert asked(setting, d="Tiles.1") is None
 
@@ -292,11 +293,11 @@ def test_variables_are_looked_at_and_batches_refused() -> None:
 
 def test_fragments_that_double_at_each_step_end_soon() -> None:
     steps = " ".join(f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(24))
-    start = time.perf_counter()
+    start = time.process_time()
     assert asked("query { ...f0 } " + steps + " fragment f24 on Query { version }")
-    flat = " ".join(f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(14))
-    assert asked("query { ...f0 } " + flat + " fragment f14 on Query { version }")
-    assert time.perf_counter() - start < 1
+    flat = " ".join(f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(20))
+    assert asked("query { ...f0 } " + flat + " fragment f20 on Query { version }")
+    assert time.process_time() - start < 1
 
 
 def test_a_document_of_many_tokens_is_not_parsed() -> None:

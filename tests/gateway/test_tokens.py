@@ -133,6 +133,6 @@ def test_logging_out_ends_one_session_and_too_many_end_the_oldest(path: Path) ->
     first, second = sessions.begin(person), sessions.begin(person)
     sessions.end(first)
     assert sessions.person(first) is None and sessions.person(second) == person
-    for _ in range(N_PER_PERSON):
-        sessions.begin(person)
+    newer = [sessions.begin(person) for _ in range(N_PER_PERSON)]
     assert sessions.person(second) is None
+    assert all(sessions.person(name) == person for name in newer)
