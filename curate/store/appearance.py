@@ -18,6 +18,8 @@ from curate.verdicts import EXTRA
 
 GREEN, RED, ORANGE, BLUE, GREY = "#2e9e5b", "#d64550", "#f0a030", "#3f7fd9", "#8a8f98"
 WHITE, CYAN, PINK = "#ffffff", "#0a9fc2", "#e36bd0"
+# of defect types in one mask; people with colour blindness can tell them apart (Okabe and Ito)
+OF_TYPES = "#f0e442", "#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#d55e00"
 SLATE = "#4b5563"  # for values without a colour of their own; a pool of many would give each score another
 COLOUR_MAP = "Turbo"
 OPACITY = 0.5
@@ -132,7 +134,9 @@ def _arrange_colours(dataset: Any, detectors: list[str]) -> None:
     by_outcome = {"pass": GREEN, "review": ORANGE, "reject": RED}
     outcomes = [{"value": value, "color": colour} for value, colour in by_outcome.items()]
     fields += [{"path": OUTCOME, "fieldColor": ORANGE, "valueColors": outcomes}]
+    told_apart = sorted(set(dataset.mask_targets.get("gt_mask") or ()) - {255})
     masks = [{"intTarget": 255, "color": WHITE}]
+    masks += [{"intTarget": value, "color": OF_TYPES[(value - 1) % len(OF_TYPES)]} for value in told_apart]
     fields += [{"path": "gt_mask", "fieldColor": WHITE, "maskTargetsColors": masks}]
     boxed = [{"value": name, "color": CYAN} for name in dataset.distinct("boxes.detections.label")]
     fields += [{"path": "boxes", "fieldColor": CYAN, "colorByAttribute": "label", "valueColors": boxed}]
