@@ -72,8 +72,9 @@ def _cell(label: str, image: Array, gt_mask: Array | None) -> Array:
     return cell
 
 
-def triage() -> Path:
-    """The triage page on the demo dataset, in a real browser, highest scores first."""
+@contextmanager
+def _triage_page() -> Iterator[Any]:
+    """The triage page on the demo dataset, in a real browser, highest scores first, painted."""
     from curate.store.app import serve
     from curate.store.server import connect
     from curate.workspace import Workspace
@@ -81,26 +82,37 @@ def triage() -> Path:
     sys.path.insert(0, str(FOLDER.parent.parent))
     from tests.browser.page import opened
 
-    path = FOLDER / "triage.png"
     with connect(Workspace.at().home), serve(DATASET, view="highest scores") as app, opened(app.url) as page:
         page.settled()
-        shot = Image.open(io.BytesIO(page.page.screenshot()))
-    small = shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
-    small.save(path, optimize=True)
+        yield page
+
+
+def _kept(screenshot: bytes, name: str) -> Path:
+    path = FOLDER / name
+    shot = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    shot.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
     return path
+
+
+def triage() -> Path:
+    """The triage page."""
+    with _triage_page() as page:
+        return _kept(page.page.screenshot(), "triage.png")
+
+
+def queues() -> Path:
+    """The list of queues on it."""
+    with _triage_page() as page:
+        page.page.locator("[data-cy=saved-views-selection]").click()
+        page.page.get_by_role("option").first.wait_for()
+        page.page.wait_for_timeout(500)
+        upper = {"x": 0, "y": 0, "width": 1440, "height": 620}
+        return _kept(page.page.screenshot(clip=upper), "triage-queues.png")
 
 
 def threshold_panel() -> Path:
     """The same page with a line being moved: counts of it, and the images in the grid that would change."""
-    from curate.store.app import serve
-    from curate.store.server import connect
-    from curate.workspace import Workspace
-
-    sys.path.insert(0, str(FOLDER.parent.parent))
-    from tests.browser.page import opened
-
-    path = FOLDER / "threshold-panel.png"
-    with connect(Workspace.at().home), serve(DATASET, view="highest scores") as app, opened(app.url) as page:
+    with _triage_page() as page:
         canvas = page.page.locator("#curate-threshold canvas")
         canvas.wait_for()
         page.page.locator("#curate-triage [data-queue]").first.wait_for()
@@ -114,9 +126,7 @@ def threshold_panel() -> Path:
         page.page.get_by_text("The grid shows").wait_for()
         page.page.wait_for_function("() => document.querySelectorAll('[data-cy=looker]').length < 7")
         page.settled()
-        shot = Image.open(io.BytesIO(page.page.screenshot()))
-    shot.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
-    return path
+        return _kept(page.page.screenshot(), "threshold-panel.png")
 
 
 def side_by_side() -> Path:
@@ -128,11 +138,16 @@ def side_by_side() -> Path:
 
 
 def density() -> Path:
-    """Where the drawn defects of a category lie."""
-    with _comparing("curate-density", "Where defects lie", "density") as page:
-        page.locator("#curate-density-cells[data-painted]").wait_for()
-        page.wait_for_function("() => document.querySelector('#curate-density').dataset.left === '0'")
-    return FOLDER / "density.png"
+    """Where the drawn defects of each category lie."""
+    from curate.steps.density import run
+    from curate.steps.record import Context
+    from curate.store.server import connect
+    from curate.workspace import Workspace
+
+    workspace, path = Workspace.at(), FOLDER / "density.png"
+    with connect(workspace.home):
+        run(Context(workspace, workspace.existing(DATASET)), "truth", out=path, overwrite=True)
+    return path
 
 
 @contextmanager
@@ -291,6 +306,7 @@ def _browsed(page: Path) -> Iterator[Any]:
 PICTURES = {
     "scenes": scenes,
     "triage": triage,
+    "triage-queues": queues,
     "threshold-panel": threshold_panel,
     "side-by-side": side_by_side,
     "density": density,
