@@ -8,6 +8,7 @@ import numpy as np
 from curate.images import Array
 
 WINDOW = 200  # nearest images whose labels are asked for at first; twice as many each time after
+ENOUGH = 3000  # so far away an image of a better rank tells less than a near one of another
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def nearest(
     First come images of other parts that are not in the test split (a detector learns from them or is
     calibrated on them), then other parts in the test split, then other images of the same part. Images whose
     embedding is the same to the last digit are the same picture, which tells nothing, and are left out.
+    Beyond the ENOUGH nearest, images are looked for only while there are fewer than k.
 
     Args:
         place: index of the image itself.
@@ -60,6 +62,8 @@ def nearest(
     ranked: list[list[Neighbour]] = [[], [], []]
     window, start = WINDOW, 0
     while start < len(order) and len(ranked[0]) < k:
+        if start >= ENOUGH and sum(map(len, ranked)) >= k:
+            break
         asked = order[start : start + window]
         known = facts_of([sample_ids[index] for index in asked])
         for index in asked:

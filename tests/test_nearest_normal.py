@@ -59,6 +59,15 @@ def test_labels_are_asked_for_in_the_order_of_distance_and_only_as_needed(
     assert asked == [["01", "02"], ["03", "04", "05", "06"]]
 
 
+def test_far_away_images_are_asked_for_only_while_too_few_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest_normal, "WINDOW", 1)
+    monkeypatch.setattr(nearest_normal, "ENOUGH", 3)
+    facts = {name: Facts(True, "test", f"P{name}") for name in "bcd"} | {"h": Facts(True, "train", "Ph")}
+    values = [float(index) for index in range(8)]
+    assert [name for name, _ in found(facts, values, k=3)] == ["b", "c", "d"]
+    assert [name for name, _ in found(facts, values, k=4)] == ["h", "b", "c", "d"]
+
+
 def test_no_normal_image_gives_none() -> None:
     assert found({"b": Facts(False, "train", "P1")}, [0, 1]) == []
     assert found({}, [0]) == []
