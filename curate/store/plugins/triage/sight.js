@@ -6,7 +6,7 @@ import { begin, fields } from "./walk.js";
 
 const { __fos__: fos } = window;
 const STEP = 0.1, FRAMED = 0.4, CLOSEST = 12; // share of the window that the region takes, and the strongest zoom
-const SETTLED_MS = 2000; // the App takes a change of colours over some time later
+const SETTLED_MS = 10000; // at the latest; the App takes a change of colours over some time later
 let changed = null; // the opacity that was set last, and when
 const hidden = {}; // fields that a toggle took away, to bring the same ones back
 
@@ -26,8 +26,8 @@ export async function toggle(kind, which) {
 /** Make maps and masks fainter or stronger, as the slider in the App's colour settings does. */
 export async function opacity(change) {
   const scheme = await read(fos.colorScheme);
-  const waiting = changed && performance.now() - changed.at < SETTLED_MS;
-  const from = waiting ? changed.to : scheme.opacity;
+  if (changed && (changed.to === scheme.opacity || performance.now() - changed.at > SETTLED_MS)) changed = null;
+  const from = changed?.to ?? scheme.opacity;
   const now = Math.round(10 * Math.min(1, Math.max(0, from + change * STEP))) / 10;
   changed = { to: now, at: performance.now() };
   await write(fos.colorScheme, { ...scheme, opacity: now });
