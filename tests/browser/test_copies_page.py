@@ -42,7 +42,7 @@ def page(workspace_db: Database, tmp_path_factory: pytest.TempPathFactory) -> It
     context = Context(Workspace.at(workspace_db.home), Workspace.at(workspace_db.home).dataset(NAME))
     ingest.run(context, Source(root, "folder"))
     sync.everything(context)
-    with serve(NAME) as app, opened(app.url) as page:
+    with serve(NAME, panels=False) as app, opened(app.url) as page:  # their colours are not those of images
         yield page
 
 
