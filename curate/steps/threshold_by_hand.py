@@ -27,8 +27,8 @@ def decide(
 ) -> dict[str, Any]:
     """Decide on stated thresholds; other categories keep what was decided, and the dataset follows.
 
-    For the App's server, which stays connected to the database. A decision that stands is replaced: whoever sets a line has seen
-    the one in force, and says why it moves.
+    For the App's server, which stays connected to the database. A decision that stands is replaced: whoever
+    sets a line has seen the one in force, and says why it moves.
 
     Args:
         field_name: detector as its name stands in the fields of the dataset.

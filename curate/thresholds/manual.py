@@ -58,6 +58,6 @@ def _check(value: float | None, review_from: float | None) -> None:
             raise ValueError(f'Expected a finite {name} of the rule "manual"; found {stated}.')
     if review_from is not None and (value is None or review_from > value):
         raise ValueError(
-            f"Expected a review band that begins at or below the threshold; found review_from {review_from:g} "
-            f"and value {'none' if value is None else format(value, 'g')}."
+            "Expected a review band that begins at or below the threshold; found review_from "
+            f"{review_from:g} and value {'none' if value is None else format(value, 'g')}."
         )
