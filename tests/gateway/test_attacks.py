@@ -2,28 +2,24 @@
 
 import base64
 import json
-import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psutil
 import pytest
 
 from curate.gateway.limits import N_FAILURES
 from curate.gateway.operators import DECIDING, OWN, READING
+from tests.helpers.asking import decided, first, first_id, graphql, media
 from tests.helpers.places import REPOSITORY
-from tests.helpers.sharing import HOST, NAME, OTHER, SharedPage, Told, shared_page
+from tests.helpers.sharing import NAME, OTHER, SharedPage, Told
 
 pytestmark = pytest.mark.mongod
-MIB = 1 << 20
 ENCLOSED = """
 import sys
 from pathlib import Path
@@ -59,53 +55,6 @@ with server.connect(Path(sys.argv[1])):
     assert len(fo.load_dataset(name).limit(2)) == 2
     print("enclosed")
 """
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedPage]:
-    with shared_page(tmp_path_factory.mktemp("shared")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def ann(shared: SharedPage) -> str:
-    """The session of one who decides."""
-    return shared.session(shared.token("Ann"))
-
-
-@pytest.fixture(scope="module")
-def reader(shared: SharedPage) -> str:
-    """The session of one who looks."""
-    return shared.session(shared.token("Rea", "reading"))
-
-
-def graphql(text: str, **variables: Any) -> dict[str, Any]:
-    return {"query": text, "variables": variables}
-
-
-def first(shared: SharedPage, session: str) -> dict[str, Any]:
-    """The first sample, as the page learns it."""
-    inner = "... on SampleItemStrConnection { edges { node { ... on ImageSample { id sample } } } }"
-    text = "query q($d: String!) { samples(dataset: $d, view: [], first: 1) { %s } }".replace("%s", inner)
-    told = shared.ask("POST", "/graphql", graphql(text, d=NAME), session)
-    node: dict[str, Any] = told.json["data"]["samples"]["edges"][0]["node"]
-    return node
-
-
-def first_id(shared: SharedPage, session: str) -> str:
-    """Its document id."""
-    return str(first(shared, session)["id"])
-
-
-def decided(shared: SharedPage, session: str, place: str = NAME, **headers: str) -> Told:
-    """Ask that the first sample is stored as normal."""
-    params = {"operator": "accept_normal", "ids": [first_id(shared, session)]}
-    body = {"operator_uri": "@curate/triage/keys_decide", "dataset_name": place, "params": params, "view": []}
-    return shared.ask("POST", "/operators/execute", body, session, **headers)
-
-
-def media(shared: SharedPage, session: str, path: Path | str, **headers: str) -> Told:
-    return shared.ask("GET", f"/media?filepath={quote(str(path), safe='')}", session=session, **headers)
 
 
 @pytest.mark.parametrize(
@@ -206,32 +155,6 @@ def test_files_of_the_dataset_are_served_and_no_others(shared: SharedPage, ann: 
 def test_no_way_of_writing_a_path_leads_out(shared: SharedPage, ann: str, target: str) -> None:
     told = shared.ask("GET", target, session=ann)
     assert told.status == 403 and b"root:" not in told.body and b"import" not in told.body
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": f"https://{HOST}:1"},
-        {"Origin": f"http://{HOST}"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
-        {"Origin": "", "Sec_Fetch_Site": "", "Referer": "https://evil.example/x"},
-        {"Origin": "", "Sec_Fetch_Site": ""},
-    ],
-)  # fmt: skip
-def test_an_operator_call_from_another_origin_is_refused(
-    shared: SharedPage, ann: str, headers: dict[str, str]
-) -> None:
-    before = len(shared.verdicts())
-    told = decided(shared, ann, **headers)
-    assert told.status == 403, told
-    assert len(shared.verdicts()) == before
-
-
-def test_a_form_of_another_page_is_refused(shared: SharedPage, ann: str) -> None:
-    body = {"operator_uri": "@curate/triage/undo", "dataset_name": NAME, "params": {}}
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
-        told = shared.ask("POST", "/operators/execute", body, ann, Content_Type=kind)
-        assert told.status == 415
-    assert shared.log_in("x", source="127.0.0.6", Origin="https://evil.example").status == 403
 
 
 def test_a_decision_is_stored_under_the_name_of_the_token(shared: SharedPage, ann: str) -> None:
@@ -351,96 +274,6 @@ def test_where_the_work_is_done_other_datasets_and_classes_do_not_exist_either(s
     assert done.stdout.strip().endswith("enclosed"), done.stderr[-1500:]
 
 
-def test_bodies_that_are_too_large_are_refused_whatever_they_say(shared: SharedPage, ann: str) -> None:
-    told = shared.ask("POST", "/graphql", {}, ann, Content_Length=str(9 * MIB))
-    assert told.status == 413
-
-    connection = shared.connection()
-    headers = {
-        "Content-Type": "application/json",
-        "Origin": shared.origin,
-        "Cookie": f"{shared.cookie}={ann}",
-    }
-    sent = 0
-
-    def pieces() -> Iterator[bytes]:
-        nonlocal sent
-        for _ in range(64):
-            sent += MIB
-            yield b" " * MIB
-
-    try:
-        connection.request("POST", "/graphql", pieces(), headers, encode_chunked=True)
-        status = connection.getresponse().status
-    except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-        status = 413  # it hung up in the middle
-    connection.close()
-    assert status == 413 and sent < 64 * MIB
-    assert shared.ask("GET", "/plugins", session=ann, X_Long="x" * 20_000).status == 431
-    assert shared.ask("GET", "/plugins?" + "a=1&" * 50, session=ann).status == 400
-    assert shared.ask("GET", "/plugins?" + "a" * 9000, session=ann).status == 414
-
-
-def test_another_host_name_is_refused(shared: SharedPage, ann: str) -> None:
-    for host in (
-        "evil.example",
-        f"evil.example:{shared.port}",
-        f"{HOST}@evil.example",
-        "",
-        "localhost.evil.example",
-    ):
-        assert shared.ask("GET", shared.page, session=ann, Host=host or " ").status in (400, 421), host
-    own = f"localhost:{shared.port}"
-    assert shared.ask("GET", shared.page, session=ann, Host=own).status == 200
-
-
-def exchanged(shared: SharedPage, request: bytes) -> bytes:
-    """What comes back for these very bytes."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with context.wrap_socket(socket.create_connection((HOST, shared.port), timeout=10)) as wire:
-        wire.sendall(request)
-        found = b""
-        while piece := wire.recv(65536):
-            found += piece
-    return found
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        b"Host: evil.example\r\n", b"Content-Length: 2\r\nContent-Length: 3\r\n",
-        b"Origin: null\r\nOrigin: x\r\n",
-        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"Transfer-Encoding: chunked, identity\r\n",
-        b"Content-Length: -1\r\n", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
-    ],
-)  # fmt: skip
-def test_requests_that_can_be_read_two_ways_are_refused(shared: SharedPage, extra: bytes) -> None:
-    head = f"POST /graphql HTTP/1.1\r\nHost: {HOST}:{shared.port}\r\nConnection: close\r\n".encode()
-    told = exchanged(shared, head + extra + b"\r\n0\r\n\r\nGET /plugins HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert told.count(b"HTTP/1.1 ") == 1
-    assert told.split()[1] in (b"400", b"401", b"501"), told[:200]
-
-
-def test_nobody_goes_around_the_gateway(shared: SharedPage, ann: str) -> None:
-    gateway = psutil.Process(shared.process.pid)
-    listening = {
-        (c.laddr.ip, c.laddr.port)
-        for process in (gateway, *gateway.children(recursive=True))
-        for c in process.net_connections("inet")
-        if c.status == "LISTEN"
-    }
-    assert {address for address, _ in listening} == {HOST}
-    behind = [port for _, port in listening if port != shared.port]
-    assert behind
-    for port in behind:
-        with socket.create_connection((HOST, port), timeout=10) as wire:
-            wire.sendall(
-                f"GET {shared.page} HTTP/1.1\r\nHost: {HOST}:{port}\r\nConnection: close\r\n\r\n".encode()
-            )
-            assert b" 403 " in wire.recv(1000).splitlines()[0]
-
-
 def listened(shared: SharedPage, session: str, heard: list[bytes], ended: threading.Event) -> None:
     """Open the page's stream of events, and keep what comes."""
     body = {"initializer": {"dataset": NAME}, "events": ["state_update"], "subscription": "test"}
@@ -482,14 +315,11 @@ def test_logging_out_ends_the_session(shared: SharedPage) -> None:
     assert b"Access token" in shared.ask("GET", "/login", session=session).body
 
 
-def test_one_person_too_many_is_told(shared: SharedPage, ann: str) -> None:
-    names = [f"Many{number}" for number in range(4)]
-    sessions = [shared.log_in(shared.token(name)).headers["set-cookie"].split(";")[0] for name in names]
-    pages = [shared.ask("GET", shared.page, session=session.partition("=")[2]) for session in sessions]
-    assert b"No place is free" in pages[-1].body and pages[-1].status == 503
-
-
 def test_the_log_tells_who_did_what_and_no_secret(shared: SharedPage, ann: str) -> None:
+    assert decided(shared, ann).status == 200
+    assert shared.ask("POST", "/aggregate", {"dataset": OTHER}, ann).status == 403
+    assert shared.log_in("curate_wrong", source="127.0.0.7").status == 401
+    assert media(shared, ann, "/etc/passwd").status == 403
     text = (shared.root / "access.log").read_text()
     rows = [json.loads(line) for line in text.splitlines()]
     assert any(row["person"] == "Ann" and row["what"] == "@curate/triage/keys_decide" for row in rows)
