@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import drawn_masks
-from curate.drawn_types import combined
+from curate.drawn_types import combined, known_values
 from curate.store.failures import database_errors
 from curate.store.fields import detector_fields, fiftyone, proposals_field
 from curate.store.proposals import regions_of
@@ -70,12 +70,14 @@ def keep_proposed(
     field = proposals_field(detector)
     wanted = {"sample_id": 1, "metadata.width": 1, "metadata.height": 1, field: 1}
     found = collection_of(dataset_name).find({"sample_id": {"$in": list(sample_ids)}}, wanted)
-    kept = {}
+    kept: dict[str, Row] = {}
+    given: dict[str, int] = {}  # values of this call, whose masks are not in the log yet
     for row in found:
         detections: list[Mapping[str, Any]] = (row.get(field) or {}).get("detections") or []
         image_hw = row["metadata"]["height"], row["metadata"]["width"]
         found_types = [(named or name, box, mask) for name, box, mask in regions_of(detections, image_hw)]
-        drawn = combined(found_types, image_hw, lambda: values_in_use(dataset_name))
+        drawn = combined(found_types, image_hw, lambda: values_in_use(dataset_name) | given)
+        given |= known_values([{"mask_classes": drawn.classes}])
         if drawn.mask.any():
             kept[row["sample_id"]] = {
                 "drawn_mask": drawn_masks.store(folder, row["sample_id"], drawn.mask),

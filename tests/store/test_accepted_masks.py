@@ -280,6 +280,18 @@ def test_several_types_are_values_that_the_app_knows(context: Context) -> None:
     assert targets == {1: "dent", 2: "hole", 3: "burr", 255: "defect"}
 
 
+def test_new_types_of_several_images_accepted_at_once_get_values_of_their_own(context: Context) -> None:
+    rows = rows_by_path(context).values()
+    normal = (row["sample_id"] for row in rows if row["label"] == "normal" and not offered(row["sample_id"]))
+    first, second = next(normal), next(normal)
+    for name, types in ((first, ("hole", "dent")), (second, ("burr", "crack"))):
+        draw(name, types[0], (1, 1, 5, 5))
+        draw(name, types[1], (20, 20, 30, 22))
+    assert decide("accept_mask", first, second) == 2
+    given = [each["value"] for name in (first, second) for each in now(context, name)["mask_classes"]]
+    assert sorted(given) == [1, 2, 3, 4]
+
+
 def test_ground_truth_is_corrected_in_place_of_proposals(context: Context) -> None:
     rows = {row["sample_id"]: row for row in rows_by_path(context).values()}
     bad = sorted(name for name, row in rows.items() if row["label"] == "anomalous")
