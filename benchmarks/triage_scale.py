@@ -192,7 +192,7 @@ def _processor_s() -> float:
 
 def page_s(home: Path, n_times: int) -> dict[str, dict[str, list[list[float]]]]:
     """Wall and processor seconds of each way to come to thumbnails, each time it was measured."""
-    from curate.store.app import any_port, serve
+    from curate.store.app import serve
     from curate.store.dataset import load
     from curate.store.queues import listed
     from curate.store.server import connect
@@ -203,7 +203,7 @@ def page_s(home: Path, n_times: int) -> dict[str, dict[str, list[list[float]]]]:
     def note(kind: str, name: str, spent: tuple[float, float]) -> None:
         found[kind].setdefault(name, []).append([round(value, 2) for value in spent])
 
-    with connect(home), serve(NAME, any_port()) as app, opened(app.url) as page:
+    with connect(home), serve(NAME) as app, opened(app.url) as page:
         held = load(NAME)
         slugs = {queue.name: queue.slug for queue in listed(NAME, counted=False)}
         views = {name: held.load_saved_view(name) for name in QUEUES if name in slugs}

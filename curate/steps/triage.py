@@ -25,13 +25,13 @@ def page(
         CurateError: the port is taken, or the server does not start.
         ValueError: `since` is neither a date nor a time.
     """
-    from curate.store.app import FIRST_VIEW, free_port, serve
+    from curate.store.app import FIRST_VIEW, need_port, serve
     from curate.store.revival import kept_up
     from curate.store.server import connect
 
     if since is not None:
         moment(since)
-    free_port(port)
+    need_port(port)
     with connect(context.workspace.home):
         sync.everything(context)
         sync_queues.say_what_lacks(context)

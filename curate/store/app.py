@@ -67,10 +67,9 @@ def serve(
         Missing: no such dataset, or no such view.
     """
     page, query = prepared_page(dataset_name, view, panels)
-    chosen = free_port(port)
     home = Workspace.at().home
     log = home / "run" / "app.log"
-    process = start_server(chosen, home, log)
+    chosen, process = start_server(port, home, log)
     try:
         _wait_until_served(process, chosen, page, log)
         yield App(f"http://{ADDRESS}:{chosen}{page}{query}", chosen, process, log)
@@ -99,53 +98,65 @@ def prepared_page(dataset_name: str, view: str | None = FIRST_VIEW, panels: bool
     return f"/datasets/{urllib.parse.quote(dataset.name)}", workspaces.query(view=slug, workspace=layout)
 
 
-def free_port(wanted: int | None) -> int:
-    """The wanted port if it is free, or a free one if none is wanted.
+def need_port(wanted: int | None) -> None:
+    """Refuse early where a wanted port is not free; None or 0 = any will do.
+
+    Raises:
+        CurateError: it is taken, or may not be used.
+    """
+    _listening(wanted).close()
+
+
+def _listening(wanted: int | None) -> socket.socket:
+    """A socket that listens at the wanted port, or at a free one: from now on nobody else can have it.
 
     Raises:
         CurateError: it is taken, or may not be used.
     """
     if wanted:
         try:
-            _bind(wanted)
+            return _bound(wanted)
         except OSError as error:
             raise CurateError(
                 f"CurateError: port {wanted} on {ADDRESS} cannot be used ({error.strerror}). "
                 "Choose another with --port, or leave --port out to take a free one."
             ) from error
-        return wanted
-    for candidate in range(FIRST_PORT, FIRST_PORT + N_PORTS):
+    for candidate in (*range(FIRST_PORT, FIRST_PORT + N_PORTS), 0):
         with contextlib.suppress(OSError):
-            return _bind(candidate)
-    return any_port()
-
-
-def any_port() -> int:
-    """A free port, another one at each call.
-
-    Raises:
-        CurateError: there is none.
-    """
-    with contextlib.suppress(OSError):
-        return _bind(0)
+            return _bound(candidate)
     raise CurateError("CurateError: no free port was found. Choose one with --port.")
 
 
-def _bind(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((ADDRESS, port))
-        number: int = probe.getsockname()[1]
-        return number
+def _bound(port: int) -> socket.socket:
+    made = socket.socket()
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((ADDRESS, port))
+        made.listen(128)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def start_server(
-    port: int, home: Path, log: Path, added: Mapping[str, str] | None = None
-) -> "subprocess.Popen[bytes]":
+    port: int | None, home: Path, log: Path, added: Mapping[str, str] | None = None
+) -> "tuple[int, subprocess.Popen[bytes]]":
     """Start the App's server; call from the main thread, as the server ends with the thread that starts it.
 
+    It is handed a socket that listens already: two that start at once never meet at one port, and what asks
+    there is never answered by another server.
+
     Args:
+        port: None or 0 = a free one; otherwise exactly this.
+        log: what it says goes there.
         added: to its environment.
+
+    Returns:
+        The port, and the server, which does not answer yet.
+
+    Raises:
+        CurateError: the port is taken.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -159,12 +170,14 @@ def start_server(
         "HOME": str(home / "fiftyone"),  # the server notes an id for statistics there, even when they are off
         **(added or {}),
     }
-    command = [sys.executable, "-P", "-m", "curate.store.appserver", str(os.getpid()), ADDRESS, str(port)]
-    with log.open("wb") as output:
-        return subprocess.Popen(
+    with _listening(port) as listening, log.open("wb") as output:
+        handle = listening.fileno()
+        command = [sys.executable, "-P", "-m", "curate.store.appserver", str(os.getpid()), str(handle)]
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-            start_new_session=True,
+            start_new_session=True, pass_fds=(handle,),
         )  # fmt: skip
+        return listening.getsockname()[1], process
 
 
 def _wait_until_served(process: "subprocess.Popen[bytes]", port: int, page: str, log: Path) -> None:

@@ -10,6 +10,7 @@ import ctypes
 import hmac
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -21,7 +22,8 @@ PR_SET_PDEATHSIG = 1
 OWN_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 MEDIA = "/media"
 SCRIPTS = "/plugins/"
-# a corrected mask keeps its name, so not for long; but what a page fetched ahead must be there when it is shown
+# a mask of the source keeps its name when it is corrected, so not for long; but what a page fetched
+# ahead must be there when it is shown
 MEDIA_LIFE = b"private, max-age=20"
 ELSEWHERE = "Open the page at its own address.\n"
 STRANGE = "This file belongs to no dataset of the workspace.\n"
@@ -120,8 +122,13 @@ async def _refuse(scope: Scope, send: Send, reason: str) -> None:
     await send({"type": "http.response.body", "body": reason.encode()})
 
 
-def main(parent: int, address: str, port: int) -> None:
-    """Serve until killed."""
+def main(parent: int, listening: int) -> None:
+    """Serve until killed.
+
+    Args:
+        parent: id of the process that started this one, which ends with it.
+        listening: file descriptor of the socket to answer at.
+    """
     die_with(parent)
     os.environ["FIFTYONE_SERVER"] = "1"
     os.environ.pop("FIFTYONE_DISABLE_SERVICES", None)
@@ -131,9 +138,10 @@ def main(parent: int, address: str, port: int) -> None:
     from hypercorn.config import Config
 
     config = Config()
-    config.bind = [f"{address}:{port}"]
+    config.bind = [f"fd://{listening}"]
     config.use_reloader = False
-    set_port(port)
+    with socket.socket(fileno=os.dup(listening)) as held:
+        set_port(held.getsockname()[1])
     only, secret = os.environ.get(ONLY), os.environ.pop(SECRET, None)  # plugins need not know it
     if only is not None:
         from curate.store.enclosure import enclose
@@ -144,4 +152,4 @@ def main(parent: int, address: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.gateway.rules import Shared
-from curate.store.app import ADDRESS, FIRST_VIEW, any_port, end_server, prepared_page, start_server
+from curate.store.app import ADDRESS, FIRST_VIEW, end_server, prepared_page, start_server
 from curate.store.app import ended as told_end
 from curate.store.appserver import ONLY, SECRET, SECRET_HEADER
 from curate.store.dataset import load
@@ -48,10 +48,11 @@ class PersonsServers:
         Raises:
             CurateError: no port is free.
         """
-        port, secret = any_port(), secrets.token_urlsafe(32)
-        log = self._home / "run" / f"app-{port}.log"
+        secret = secrets.token_urlsafe(32)
+        log = self._home / "run" / f"app-{secrets.token_hex(4)}.log"
         added = {SECRET: secret, ONLY: self._name, "CURATE_USER": person}
-        return PersonsServer(start_server(port, self._home, log, added), port, secret, log)
+        port, process = start_server(None, self._home, log, added)
+        return PersonsServer(process, port, secret, log)
 
 
 def shared(dataset_name: str, view: str | None = FIRST_VIEW, panels: bool = True) -> tuple[Shared, str]:

@@ -77,7 +77,7 @@ def keep_proposed(
         image_hw = row["metadata"]["height"], row["metadata"]["width"]
         found_types = [(named or name, box, mask) for name, box, mask in regions_of(detections, image_hw)]
         drawn = combined(found_types, image_hw, lambda: values_in_use(dataset_name) | given)
-        given |= known_values([{"mask_classes": drawn.classes}])
+        given.update(known_values([{"mask_classes": drawn.classes}]))
         if drawn.mask.any():
             kept[row["sample_id"]] = {
                 "drawn_mask": drawn_masks.store(folder, row["sample_id"], drawn.mask),

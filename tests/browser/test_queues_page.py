@@ -12,7 +12,7 @@ from PIL import Image
 
 from curate.store import dataset, heatmaps, queue_fields, queues
 from curate.store.acting import act
-from curate.store.app import any_port, serve
+from curate.store.app import serve
 from curate.store.documents import object_id
 from curate.store.server import Database
 from curate.tables import to_rows
@@ -56,7 +56,7 @@ def fill(root: Path) -> None:
 @pytest.fixture(scope="module")
 def page(workspace_db: Database) -> Iterator[Page]:
     fill(workspace_db.home / "datasets" / NAME)
-    with serve(NAME, any_port(), "highest scores") as app, opened(app.url) as page:
+    with serve(NAME, view="highest scores") as app, opened(app.url) as page:
         yield page
 
 

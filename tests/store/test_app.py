@@ -16,7 +16,7 @@ import pytest
 
 from curate.errors import CurateError
 from curate.store import dataset
-from curate.store.app import ADDRESS, free_port, serve
+from curate.store.app import ADDRESS, end_server, need_port, serve, start_server
 from curate.store.server import Database
 from tests.helpers.stored import many, row, table
 from tests.store.test_server import gone
@@ -51,15 +51,26 @@ def test_a_taken_port_is_named_with_the_remedy() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(CurateError, match=rf"port {port} .*--port"):
-            free_port(port)
-        assert free_port(None) != port
+            need_port(port)
+        need_port(None)
+
+
+def test_servers_that_start_at_once_never_meet_at_one_port(workspace_db: Database) -> None:
+    home = workspace_db.home
+    started = [start_server(None, home, home / "run" / f"started-{n}.log") for n in range(2)]
+    try:
+        assert len({port for port, _ in started}) == 2
+    finally:
+        for _, process in started:
+            end_server(process)
 
 
 def test_the_page_is_served_here_only_and_loads_nothing_from_elsewhere(workspace_db: Database) -> None:
     dataset.save_samples("Served.Here", many(3))
     with serve("Served.Here", view="decided") as app:
-        assert app.url == f"http://127.0.0.1:{app.port}/datasets/served-here?view=decided"
-        assert status(app.port, "/datasets/served-here") == 200
+        page = f"http://127.0.0.1:{app.port}/datasets/Served.Here"
+        assert app.url == f"{page}?view=decided&workspace=triage"
+        assert status(app.port, "/datasets/Served.Here") == 200
         assert status(app.port, "/", Host="evil.example") == 403
         assert status(app.port, "/", Origin="http://evil.example") == 403
         listening = [c for c in psutil.Process(app.process.pid).net_connections() if c.status == "LISTEN"]
