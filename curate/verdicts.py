@@ -89,6 +89,25 @@ def apply(samples: pd.DataFrame, rows: Iterable[Mapping[str, Any]], drawn: Path)
     return from_rows(out, columns)
 
 
+def changes(row: Mapping[str, Any], held: Standing) -> Row:
+    """What the verdicts on a sample change against its source; empty: nothing.
+
+    Args:
+        row: of a sample table as delivered.
+    """
+    label, defect_types = labelled(row["label"], row["defect_types"], held)
+    dropped = [
+        name
+        for name, value in replaced(row, label, held, Path()).items()
+        if value is None and row.get(name) not in (None, [])
+    ]
+    same = (label, defect_types) == (row["label"], list(row["defect_types"]))
+    if same and held.mask is None and not dropped:
+        return {}
+    told = {"label": label, "defect_types": defect_types, "mask": held.mask, "dropped": sorted(dropped)}
+    return {**told, "mask_classes": list(classes_of(held))}
+
+
 def fields(held: Standing) -> Row:
     """The verdict columns of a sample that somebody has looked at."""
     last = held.last
@@ -107,10 +126,10 @@ def read_mirror(path: Path) -> list[Row]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_bytes().split(b"\n"):  # other ends of lines may stand inside of a name
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            rows.append(json.loads(line.decode(errors="replace")))
+        except (json.JSONDecodeError, RecursionError):
             continue
     if broken := faults(rows, "verdict", where="verdict"):
         raise Unreadable(

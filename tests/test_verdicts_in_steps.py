@@ -90,6 +90,54 @@ def test_training_image_marked_anomalous_is_not_trained_on(context: Context) -> 
     assert table.loc["weave/train/good/001.png", "label"] == "normal"
 
 
+STAIN, GOOD = "weave/test/stain/000.png", "weave/test/good/000.png"
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict", "defect_type"),
+    [
+        (STAIN, "skipped", None),
+        (STAIN, "unsure", None),
+        (STAIN, "mask_rejected", None),
+        (STAIN, "anomalous", None),
+        (STAIN, "anomalous", "stain"),
+        (GOOD, "normal", None),
+    ],
+)
+def test_a_verdict_that_changes_nothing_makes_no_step_out_of_date(
+    context: Context, path: str, verdict: str, defect_type: str | None
+) -> None:
+    before = labels.digest(context)
+    decide(context, path, verdict, "2026-01-01T00:00:00+00:00", defect_type)
+    assert labels.digest(context) == before
+
+
+def test_what_follows_from_verdicts_tells_their_digest(context: Context) -> None:
+    found = [labels.digest(context)]
+    decide(context, GOOD, "anomalous", "2026-01-01T00:00:00+00:00")
+    found.append(labels.digest(context))
+    decide(context, GOOD, "anomalous", "2026-01-01T00:00:01+00:00", "stain")
+    found.append(labels.digest(context))
+    decide(context, STAIN, "normal", "2026-01-01T00:00:02+00:00")
+    found.append(labels.digest(context))
+    assert len(set(found)) == 4
+    decide(context, STAIN, "undone", "2026-01-01T00:00:03+00:00")
+    assert labels.digest(context) == found[2]
+    decide(context, GOOD, "undone", "2026-01-01T00:00:04+00:00")
+    decide(context, GOOD, "undone", "2026-01-01T00:00:05+00:00")
+    assert labels.digest(context) == found[0]
+
+
+def test_a_normal_image_that_had_a_mask_loses_it_and_the_digest_tells(context: Context) -> None:
+    table = tables.read(context.paths.samples)
+    row = next(row for row in tables.to_rows(table) if row["relative_path"] == GOOD)
+    before = {**row, "gt_mask_path": "somewhere.png"}
+    decide(context, GOOD, "normal", "2026-01-01T00:00:00+00:00")
+    (held,) = labels.standing(context).values()
+    assert verdicts.changes(row, held) == {}
+    assert verdicts.changes(before, held)["dropped"] == ["gt_mask_path"]
+
+
 def test_verdict_lapses_when_its_image_is_replaced_and_holds_again_when_it_comes_back(
     context: Context, tmp_path: Path
 ) -> None:

@@ -6,7 +6,11 @@ import pandas as pd
 
 from curate import drawn_masks, tables, verdicts
 from curate.files import fingerprint
+from curate.opinions import Standing
 from curate.steps.record import Context
+from curate.truth import TRUTH
+
+DELIVERED = ("sample_id", "label", "defect_types", "boxes", *TRUTH)
 
 
 def current(context: Context) -> pd.DataFrame:
@@ -21,19 +25,35 @@ def current(context: Context) -> pd.DataFrame:
 
 
 def digest(context: Context) -> str:
-    """Checksum of the verdicts given so far."""
-    return fingerprint(verdicts.read_mirror(context.paths.verdicts))
+    """Checksum of what verdicts change against the source: labels, defect types, masks.
+
+    Verdicts that change nothing of that leave it as it is: skipped, unsure, taken back, or what the source
+    says, too.
+    """
+    held = standing(context)
+    if not held:
+        return fingerprint([])
+    changed = []
+    for rows in tables.batches(context.paths.samples, columns=DELIVERED):
+        own = (row for row in rows if row["sample_id"] in held)
+        found = ((row["sample_id"], verdicts.changes(row, held[row["sample_id"]])) for row in own)
+        changed += [[name, told] for name, told in found if told]
+    return fingerprint(sorted(changed, key=lambda each: str(each[0])))
+
+
+def standing(context: Context) -> dict[str, Standing]:
+    """The verdicts that hold, by sample id; see curate.verdicts.standing."""
+    given = verdicts.read_mirror(context.paths.verdicts)
+    if not given:
+        return {}
+    wanted = ("sample_id", "sha256")
+    rows = (row for rows in tables.batches(context.paths.samples, columns=wanted) for row in rows)
+    return verdicts.standing(given, {row["sample_id"]: row["sha256"] for row in rows})
 
 
 def drawn(context: Context) -> dict[str, str]:
     """The masks in force that people accepted or drew: sample id -> digest."""
-    given = verdicts.read_mirror(context.paths.verdicts)
-    if not any(row.get("mask") for row in given):
-        return {}
-    samples = tables.read(context.paths.samples)
-    checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
-    held = verdicts.standing(given, checksums)
-    return {name: one.mask for name, one in sorted(held.items()) if one.mask}
+    return {name: one.mask for name, one in sorted(standing(context).items()) if one.mask}
 
 
 def delivered_but_drawn(context: Context) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
