@@ -127,6 +127,8 @@ def _caveats(evaluation: Part) -> Iterator[tuple[str, str, str]]:
                 yield "", category, text  # the same for every detector, so it is said once
             for text in _about_part(part):
                 yield detector["detector"], category, text
+        for category, own in (detector["about"].get("own_masks") or {}).items():
+            yield detector["detector"], category, _about_own(own)
         for warning in detector["about"]["warnings"] or ():
             yield detector["detector"], "", warning
 
@@ -146,6 +148,15 @@ def _about_truth(part: Part) -> Iterator[str]:
     if truth["none"]:
         names = _named(part["without_truth"], "anomalous image")
         yield f"{names} without pixel truth; they count in image figures only."
+
+
+def _about_own(own: Mapping[str, int]) -> str:
+    """That a detector is measured on what it drew itself."""
+    images = counted(own["n_images"], "test image has a mask", "test images have masks")
+    return (
+        f"{images} that people took from this detector's own proposals, {own['n_unedited']:,} unedited; "
+        "that flatters its pixel and object figures, and not those of other detectors."
+    )
 
 
 def _about_part(part: Part) -> Iterator[str]:

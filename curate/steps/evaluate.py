@@ -23,6 +23,7 @@ from curate.steps.evaluation_about import cost_digests
 from curate.steps.evaluation_pixels import evaluate as evaluate_maps
 from curate.steps.evaluation_pixels import region_table
 from curate.steps.evaluation_thresholds import decisions_of, in_force, map_threshold
+from curate.steps.evaluation_truth import proposed
 from curate.steps.evaluation_whole import Scored, whole
 from curate.steps.joined import masks_digest, set_aside, with_scores
 from curate.steps.record import Context, digest, once
@@ -63,16 +64,22 @@ def run(context: Context, detectors: Sequence[str] = (), options: Options | None
         for each in scored:
             files.append(_part(context, each, wanted, shared, advance))
     target = context.paths.root / FILE
-    inputs = {**shared, "parts": [digest(path) for path in files], "costs": cost_digests(context)}
+    drawn = [proposed(context, each.name, _categories(each)) for each in scored]
+    parts = [digest(path) for path in files]
+    inputs = {**shared, "parts": parts, "costs": cost_digests(context), "proposed": drawn}
 
     def work() -> dict[str, Any]:
-        content = whole(context, scored, [read_json(path) for path in files], wanted)
+        content = whole(context, scored, [read_json(path) for path in files], wanted, drawn)
         schema.check_rows([content], "evaluation")
         write_json(target, content)
         return {"evaluated_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
 
     result = once(context.paths, "evaluate", inputs, [target], work)
     return {**result, "evaluation": read_json(target)}
+
+
+def _categories(scored: Scored) -> dict[str, str]:
+    return dict(zip(scored.test["sample_id"], scored.test["category"], strict=True))
 
 
 def _names(context: Context, wanted: Sequence[str]) -> list[str]:

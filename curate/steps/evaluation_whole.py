@@ -39,12 +39,17 @@ class Scored:
 
 
 def whole(
-    context: Context, scored: Sequence[Scored], parts: Sequence[dict[str, Any]], options: Options
+    context: Context,
+    scored: Sequence[Scored],
+    parts: Sequence[dict[str, Any]],
+    options: Options,
+    proposed: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The whole evaluation.
 
     Args:
         parts: of each detector, in the order of scored: detector and categories.
+        proposed: of each detector, see curate.steps.evaluation_truth.
 
     Returns:
         After data_schemas/evaluation.json.
@@ -59,11 +64,11 @@ def whole(
         "detectors": [
             {
                 **part,
-                "about": about(context, each.name),
+                "about": {**about(context, each.name), "own_masks": dict(own)},
                 "decision": _decision(each.decisions.get("image")),
                 "overall": _overall(part["categories"]),
             }
-            for each, part in zip(scored, parts, strict=True)
+            for each, part, own in zip(scored, parts, proposed, strict=True)
         ],
         "differences": {category: list(_differences(scored, category, options)) for category in categories},
     }
