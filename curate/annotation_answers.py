@@ -17,8 +17,9 @@ from curate.annotation_tasks import CHECKED, NORMAL, UNSURE, Answer, mask_of
 from curate.drawn_masks import digest
 from curate.drawn_types import Drawn, combined
 from curate.drawn_types import Region as DrawnRegion
-from curate.faults import Fault, shown
+from curate.faults import Fault, plain
 from curate.images import Array
+from curate.person_names import is_usable
 
 Row = dict[str, Any]
 CHANGES = ("unedited", "edited", "new", "deleted", "none")
@@ -178,9 +179,11 @@ def _decide(
     if bad := unknown_labels(answer, package, renamed):
         remedy = "Rename it in the tool, or say what it means: --label NAME=LABEL."
         return _fault("unknown_label", path, answer, how, bad, remedy)
-    if (by := answer.by if how.by is None else how.by) is None:
-        remedy = "Say who it was: --by PERSON."
-        return _fault("nobody", path, answer, how, "does not tell who annotated it", remedy)
+    by = answer.by if how.by is None else how.by
+    if by is None or not is_usable(by):
+        strange = f'is by "{plain(by or "", 60)}", which a verdict cannot hold'
+        told = "does not tell who annotated it" if by is None else strange
+        return _fault("nobody", path, answer, how, told, "Say who it was: --by PERSON.")
     what = _what(said, bool(answer.regions))
     if what is None:
         return _contradiction(path, answer, said, before, how)
@@ -269,15 +272,14 @@ def _once(
 
 
 def _unknown(answer: Answer, packages: Mapping[str, Row], how: How) -> Fault:
-    named = shown(answer.image[:120]) or "no image"
+    named = plain(answer.image, 120) or "no image"
     if answer.sample_id is None or answer.package is None:
         told = f'{how.file}, {answer.where}: "{named}" does not carry the id of a sample.'
         remedy = "It was renamed in the tool, or is not of curate; give the image its name back."
         return Fault("unknown_image", "error", "", told, remedy)
     if answer.package not in packages:
-        told = (
-            f'{how.file}, {answer.where}: "{named}" is of the package {answer.package}, not sent from here.'
-        )
+        package = plain(answer.package, 60)
+        told = f'{how.file}, {answer.where}: "{named}" is of the package {package}, not sent from here.'
         remedy = "Give the folder that was sent: --package FOLDER."
         return Fault("unknown_package", "error", "", told, remedy)
     told = f'{how.file}, {answer.where}: the package {answer.package} has no sample of the image "{named}".'
@@ -287,5 +289,5 @@ def _unknown(answer: Answer, packages: Mapping[str, Row], how: How) -> Fault:
 def _fault(
     code: str, path: str, answer: Answer, how: How, told: str, remedy: str, severity: Any = "error"
 ) -> Fault:
-    message = f"{how.file}, {answer.where}: {path} {told}."
+    message = plain(f"{how.file}, {answer.where}: {path} {told}.")
     return Fault(code, severity, path, message, remedy)

@@ -4,14 +4,21 @@ They come from anybody. No name in them is opened, and an archive is never unpac
 the annotations is read.
 """
 
+import lzma
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from curate.errors import Missing, Unreadable
-from curate.faults import shown
+from curate.faults import plain
 
 MAX_BYTES = 512 << 20
 MAX_MEMBERS = 200_000
+BROKEN = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, ValueError,
+    zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 
 
 def content_of(path: Path, member: str = "") -> bytes:
@@ -35,7 +42,7 @@ def content_of(path: Path, member: str = "") -> bytes:
             raise Unreadable(_too_large(path, size))
         return path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"Unreadable: {path} cannot be read ({error.strerror}).") from error
+        raise Unreadable(f"Unreadable: {path} cannot be read ({error.strerror or error}).") from error
 
 
 def _from_archive(path: Path, member: str) -> bytes:
@@ -54,10 +61,9 @@ def _from_archive(path: Path, member: str) -> bytes:
                 )
             with archive.open(found[0]) as file:
                 content = file.read(MAX_BYTES + 1)  # the size that the archive states may be a lie
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except BROKEN as error:
         raise Unreadable(
-            f"Unreadable: {path} is a damaged or encrypted archive ({shown(str(error)[:100])}). "
-            "Export it again."
+            f"Unreadable: {path} is a damaged or encrypted archive ({plain(error, 100)}). Export it again."
         ) from error
     if len(content) > MAX_BYTES:
         raise Unreadable(_too_large(path, found[0].file_size))

@@ -60,6 +60,19 @@ def shown(path: Path | str) -> str:
         return str(path).encode("utf-8", "backslashreplace").decode()
 
 
+def plain(text: object, longest: int = 1000) -> str:
+    r"""What a stranger wrote, as it may stand in a message: cut, and without what steers a terminal.
+
+    >>> plain("no\x1b[31m\nway")
+    'no\\x1b[31m\\nway'
+    >>> plain("abcdef", 3)
+    'abc…'
+    """
+    told = str(text)
+    kept = told if len(told) <= longest else f"{told[:longest]}…"
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in kept)
+
+
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """Errors, warnings, notes, each by file and code, so that equal datasets give equal reports."""
     return sorted(faults, key=lambda f: (SEVERITIES.index(f.severity), f.relative_path, f.code, f.message))

@@ -11,10 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from curate.defect_names import usable
 from curate.errors import Missing, Unreadable, listed
+from curate.faults import plain
+from curate.person_names import is_usable
 from curate.schema import faults
 from curate.verdicts import Row, key
 
+LARGEST = 1e18  # of a number; the database keeps no larger whole numbers
 AHEAD = timedelta(days=1)  # by how much a clock elsewhere may go fast
 
 
@@ -69,16 +73,21 @@ def read(path: Path) -> tuple[list[Row], bool]:
 
 def _parsed(line: bytes) -> Row | None:
     try:
-        row = json.loads(line)
-    except ValueError:  # no JSON, or no UTF-8
+        row = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):  # no JSON, or no UTF-8
         return None
     return row if isinstance(row, dict) else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _faults(row: Row) -> list[str]:
     """What is wrong with one verdict; empty when nothing is."""
     if broken := faults([row], "verdict"):
-        return [text.removeprefix("row 0").removeprefix(", ").removeprefix(": ") for text in broken]
+        found = [text.removeprefix("row 0").removeprefix(", ").removeprefix(": ") for text in broken]
+        return [plain(text, 400) for text in found]
     found = []
     if (at := _moment(row["at"])) is None:
         wanted = "a moment in UTC such as 2026-01-31T08:15:00.000001+00:00"
@@ -90,6 +99,28 @@ def _faults(row: Row) -> list[str]:
         found += [
             f'{name}: only a verdict "anomalous" has one; found it with "{row["verdict"]}"' for name in beside
         ]
+    numbers = {"seconds": row.get("seconds"), "threshold": (row.get("shown") or {}).get("threshold")}
+    found += [
+        f"{name}: {plain(value, 40)} is out of range"
+        for name, value in numbers.items()
+        if value is not None and not abs(value) <= LARGEST
+    ]
+    return found + _names(row)
+
+
+def _names(row: Row) -> list[str]:
+    """What is wrong with names in a verdict: files and folders are called by defect types."""
+    found = []
+    if not is_usable(row["by"]):
+        found.append(f'by: "{plain(row["by"], 60)}" cannot be the name of a person')
+    after = row.get("after") or {}
+    drawn = [each["defect_type"] for each in row.get("mask_classes") or []]
+    named = {row["defect_type"], *drawn, *row["before"]["defect_types"], *after.get("defect_types", [])}
+    for name in sorted(named - {None}):
+        try:
+            usable(name)
+        except ValueError as error:
+            found.append(f"defect type: {plain(error, 300)}")
     return found
 
 

@@ -195,6 +195,22 @@ def test_somebody_must_have_done_it() -> None:
     assert decided(replace(given, by="bo"), How("back.xml")).by == "bo"
 
 
+@pytest.mark.parametrize("by", ["eva\u2028", "\x1b[31meva", "\ud800", "", "e" * 5000])
+def test_a_name_that_a_verdict_cannot_hold_is_told_and_not_stored(by: str) -> None:
+    given = answer(A, block("dent", 1, 1), by=by)
+    assert "which a verdict cannot hold. Say who" in fault(given, how=How("back.xml"))
+    assert len(judged(given).decisions) == 1
+
+
+def test_what_strangers_wrote_cannot_steer_a_terminal_or_fill_it() -> None:
+    said = answer(A, problems=["has \x1b]0;title\x07", "y" * 5000])
+    unknown = answer(A, block("\x1b[2J\n", 1, 1))
+    strange = replace(said, image="\x1b[31m", package="\u202e" + "z" * 5000)
+    for fault_ in judged(said, unknown, strange).faults:
+        assert fault_.message.isprintable()
+        assert len(fault_.message) < 1100
+
+
 def test_equal_answers_of_a_person_count_once_and_differing_ones_not_at_all() -> None:
     one, other = answer(A, block("dent", 1, 1)), answer(A, block("dent", 1, 2))
     assert len(judged(one, one).decisions) == 1

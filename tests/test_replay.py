@@ -92,3 +92,33 @@ def test_a_verdict_that_differs_from_the_one_of_the_same_moment_is_refused() -> 
     checksums = {sample_id("a"): str(row("a")["sha256"])}
     with pytest.raises(Unreadable, match=r"1 verdicts are not as the dataset has them(.|\n)*by ada"):
         replay.sort_out([verdict("a")], [verdict("a", by="bob")], checksums)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"by": "eva\u2028"}, r'by: "eva\\u2028" cannot be the name of a person'),
+        ({"by": "\x1b[31meva"}, r"by: .*cannot be the name"),
+        ({"by": "\ud800"}, r"by: .*cannot be the name"),
+        ({"by": " "}, r"by: .*cannot be the name"),
+        ({"verdict": "anomalous", "defect_type": "../../x"}, r"defect type: .*no slash"),
+        ({"verdict": "anomalous", "defect_type": "a\nb"}, r"defect type: .*cannot be used"),
+        ({"before": {**BEFORE, "defect_types": [".."]}}, r"defect type: .*cannot be used"),
+        (
+            {"mask_classes": [{"value": 1, "defect_type": "../x", "area_px": 1}]},
+            r"defect type: .*no slash",
+        ),
+        ({"seconds": float("nan")}, r"is no JSON object"),
+        ({"seconds": 10**30}, r"seconds: 1000.* is out of range"),
+    ],
+)
+def test_names_and_numbers_that_could_do_harm_are_told(
+    tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(Unreadable, match=told):
+        replay.read(written(tmp_path, verdict(**changed)))
+
+
+def test_a_line_that_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"line 1: is no JSON object"):
+        replay.read(written(tmp_path, "[" * 100_000, verdict()))

@@ -122,6 +122,13 @@ def test_the_mirror_is_read_back_as_written(tmp_path: Path) -> None:
     assert verdicts.read_mirror(mirror) == rows
 
 
+def test_no_sign_in_a_name_cuts_a_line_of_the_mirror_in_two(tmp_path: Path) -> None:
+    mirror = tmp_path / "verdicts.jsonl"
+    rows = [{**row, "by": "eva\u2028\x85\x1c\x0c"} for row in given_verdicts("normal", "anomalous")]
+    verdicts.append_mirror(mirror, rows)
+    assert verdicts.read_mirror(mirror) == rows
+
+
 def test_a_verdict_that_the_mirror_has_twice_counts_once(tmp_path: Path) -> None:
     mirror = tmp_path / "verdicts.jsonl"
     rows = given_verdicts("anomalous", "undone")

@@ -32,6 +32,7 @@ from curate.annotation_tasks import (
     turned,
 )
 from curate.errors import Unreadable
+from curate.faults import plain
 from curate.ground_truth import decode_runs, encode_runs
 from curate.images import Array
 from curate.outlines import outer_outlines
@@ -44,6 +45,8 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#c
 SHAPES = {"brush": "mask", "polygon": "polygon", "box": "rectangle"}
 NO_AREA = ("polyline", "points", "cuboid", "skeleton")
 MAX_DEPTH = 24  # elements that lie in each other; the format has 10
+LARGEST = 1e9  # of a coordinate
+NESTED = f"more than {MAX_DEPTH} elements lie in each other"
 
 
 def files(tasks: Sequence[Task], job: Job) -> dict[str, bytes]:
@@ -139,9 +142,10 @@ def _elements(content: bytes) -> Iterator[Element]:
             depth += 1 if event == "start" else -1
             root = element if root is None else root
             if depth > MAX_DEPTH or root.tag != "annotations":
+                found = f"it begins with <{plain(root.tag, 60)}>" if depth <= MAX_DEPTH else NESTED
                 raise Unreadable(
-                    f"Unreadable: expected the XML of CVAT, which begins with <annotations>; found "
-                    f'<{root.tag[:60]}>. Export the task as "CVAT for images 1.1".'
+                    f"Unreadable: expected the XML of CVAT, which begins with <annotations>; {found}. "
+                    'Export the task as "CVAT for images 1.1".'
                 )
             if event == "end" and element.tag in ("image", "assignee", "track"):
                 yield element
@@ -153,13 +157,15 @@ def _elements(content: bytes) -> Iterator[Element]:
             "writes; it is not read. Export the task again."
         ) from error
     except (ParseError, ValueError, LookupError) as error:
-        raise Unreadable(f"Unreadable: it is not XML ({error}). Export the task again.") from error
+        raise Unreadable(
+            f"Unreadable: it is not XML ({plain(error, 200)}). Export the task again."
+        ) from error
 
 
 def _answer(image: Element, sizes: Sizes) -> Answer:
     name = image.get("name", "")
     sample_id, package = key_of(name)
-    answer = Answer(f"image {image.get('id', '?')}", name, sample_id, package)
+    answer = Answer(f"image {plain(image.get('id', '?'), 40)}", name, sample_id, package)
     image_hw = sizes.get(answer.key)
     if image_hw is None:
         return answer
@@ -167,7 +173,8 @@ def _answer(image: Element, sizes: Sizes) -> Answer:
     if said != (str(image_hw[0]), str(image_hw[1])):
         height, width = image_hw
         answer.problems.append(
-            f"is of {said[1]} x {said[0]} px, but {width} x {height} px were sent: drawn on another picture"
+            f"is of {plain(said[1], 20)} x {plain(said[0], 20)} px, but {width} x {height} px were sent: "
+            "drawn on another picture"
         )
         return answer
     for number, child in enumerate(image, start=1):
@@ -177,7 +184,7 @@ def _answer(image: Element, sizes: Sizes) -> Answer:
             continue
         found = _drawn(child, label, image_hw)
         if isinstance(found, str):
-            answer.problems.append(f'shape {number} ({child.tag}, "{label}") {found}')
+            answer.problems.append(f'shape {number} ({plain(child.tag, 40)}, "{plain(label, 60)}") {found}')
         else:
             answer.regions.append(found)
     return answer
@@ -221,8 +228,8 @@ def _polygon(shape: Element, label: str, image_hw: tuple[int, int]) -> Region | 
 
 
 def _box(shape: Element, label: str, image_hw: tuple[int, int]) -> Region | str | None:
-    x0, y0, x1, y1 = (float(shape.get(name, "")) for name in ("xtl", "ytl", "xbr", "ybr"))
-    if degrees := float(shape.get("rotation", "0")):
+    x0, y0, x1, y1 = (_number(shape, name) for name in ("xtl", "ytl", "xbr", "ybr"))
+    if degrees := _number(shape, "rotation", "0"):
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         found = _filled(turned(corners, ((x0 + x1) / 2, (y0 + y1) / 2), degrees), label, image_hw)
         return replace(found, is_box=True) if isinstance(found, Region) else found
@@ -230,9 +237,16 @@ def _box(shape: Element, label: str, image_hw: tuple[int, int]) -> Region | str 
     return entry if isinstance(entry, str) else region_of_box(entry, image_hw)
 
 
+def _number(shape: Element, name: str, unsaid: str = "") -> float:
+    value = float(shape.get(name, unsaid))
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{name} is not finite")
+    return value
+
+
 def _ellipse(shape: Element, label: str, image_hw: tuple[int, int]) -> Region | str | None:
-    x, y, rx, ry = (float(shape.get(name, "")) for name in ("cx", "cy", "rx", "ry"))
-    rim = np.reshape(ellipse((x, y), (rx, ry), float(shape.get("rotation", "0"))), (-1, 2))
+    x, y, rx, ry = (_number(shape, name) for name in ("cx", "cy", "rx", "ry"))
+    rim = np.reshape(ellipse((x, y), (rx, ry), _number(shape, "rotation", "0")), (-1, 2))
     within: Array = np.clip(rim, 0, (image_hw[1], image_hw[0]))  # its rim may stick out
     return _filled(within.tolist(), label, image_hw)
 

@@ -33,6 +33,7 @@ from curate.annotation_tasks import (
     turned,
 )
 from curate.errors import Unreadable
+from curate.faults import plain
 from curate.outlines import outer_outlines
 from curate.shapes import as_numbers, box, outline, snapped
 
@@ -88,7 +89,9 @@ def read(content: bytes, sizes: Sizes) -> list[Answer]:
     try:
         tasks = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"Unreadable: it is not JSON ({error}). Export the project again.") from error
+        raise Unreadable(
+            f"Unreadable: it is not JSON ({plain(error, 200)}). Export the project again."
+        ) from error
     whole = isinstance(tasks, list) and all(
         isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks
     )
@@ -149,17 +152,19 @@ def _answers(number: int, task: Value, sizes: Sizes) -> Iterator[Answer]:
     name = next((data[key] for key in (IMAGE, *data) if isinstance(data.get(key), str)), "")
     sample_id, package = key_of(name)
     told = data.get("sample_id"), data.get("package")
-    where = f"task {task.get('id', number)}"
+    where = f"task {plain(task.get('id', number), 40)}"
     known = [each if isinstance(each, str) else None for each in (told[0] or sample_id, told[1] or package)]
     contradicts = None not in (told[0], sample_id) and told[0] != sample_id
     listed = task.get("annotations")
     handed_in = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     annotations: list[Value | None] = [*handed_in]
     for annotation in annotations or [None]:
-        place = where if annotation is None else f"{where}, annotation {annotation.get('id', '?')}"
+        place = where if annotation is None else f"{where}, annotation {plain(annotation.get('id', '?'), 40)}"
         answer = Answer(place, name, known[0], known[1])
         if contradicts:
-            answer.problems.append(f"tells the sample {told[0]}, but the name of its image says {sample_id}")
+            answer.problems.append(
+                f"tells the sample {plain(told[0], 60)}, but the name of its image says {sample_id}"
+            )
         if annotation is not None:
             _fill(answer, annotation, sizes)
         yield answer
@@ -190,7 +195,7 @@ def _fill(answer: Answer, annotation: Value, sizes: Sizes) -> None:
         elif image_hw is not None:
             found = _drawn(result, value, image_hw)
             if isinstance(found, str):
-                answer.problems.append(f"result {number} ({result.get('type')}) {found}")
+                answer.problems.append(f"result {number} ({plain(result.get('type'), 40)}) {found}")
             else:
                 answer.regions.append(found)
 
@@ -213,11 +218,13 @@ def _drawn(result: Value, value: Value, image_hw: tuple[int, int]) -> Region | s
     if maker is None:
         return "is of a kind that is not read: draw a brush, a polygon, a box or an ellipse"
     if (turn := result.get("image_rotation") or 0) != 0:
-        return f"was drawn on the image turned by {turn} degrees: turn it back in the tool, and draw again"
+        degrees = plain(turn, 20)
+        return f"was drawn on the image turned by {degrees} degrees: turn it back in the tool, and draw again"
     said = result.get("original_height"), result.get("original_width")
     if said != image_hw:
         height, width = image_hw
-        return f"is for an image of {said[1]} x {said[0]} px, but {width} x {height} px were sent"
+        size = f"{plain(said[1], 20)} x {plain(said[0], 20)} px"
+        return f"is for an image of {size}, but {width} x {height} px were sent"
     labels = value.get(kind)
     if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
         return "has not exactly one label"

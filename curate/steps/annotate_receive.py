@@ -12,8 +12,9 @@ from curate.annotation_package import read_package, sizes_of
 from curate.annotation_returns import content_of
 from curate.annotation_tasks import Answer
 from curate.errors import CurateError, Missing, Unreadable
-from curate.faults import in_order, to_rows
+from curate.faults import in_order, plain, to_rows
 from curate.manifest import NAME
+from curate.person_names import usable
 from curate.progress import bar
 from curate.registry import lookup
 from curate.steps.record import Context
@@ -75,11 +76,13 @@ def report(
         file: what they came in, for messages.
         submits: see curate.annotation_answers.How.
     """
+    if asked.by is not None:
+        usable(asked.by)
     people = sorted({each.by for each in answers if each.by is not None})
     if asked.by is not None and len(people) > 1:
         raise ValueError(
-            f"{file} has answers of {len(people)} people ({', '.join(people)}); --by {asked.by} would make "
-            "them one. Leave it out."
+            f"{file} has answers of {len(people)} people ({plain(', '.join(people), 300)}); --by {asked.by} "
+            "would make them one. Leave it out."
         )
     samples = tables.read(context.paths.samples)
     checksums = dict(zip(samples["sample_id"], samples["sha256"], strict=True))

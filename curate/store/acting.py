@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from curate.person_names import usable
 from curate.registry import lookup
 from curate.store import offering, shown, verdicts
 from curate.store.alone import alone
@@ -22,9 +23,13 @@ OFFERS = ("reject_mask", "undo")  # operators that may change which proposals ar
 
 
 def user() -> str:
-    """Who decides: CURATE_USER, else the name of the account."""
+    """Who decides: CURATE_USER, else the name of the account.
+
+    Raises:
+        ValueError: a verdict cannot hold that name.
+    """
     try:
-        return os.environ.get("CURATE_USER") or getpass.getuser()
+        return usable(os.environ.get("CURATE_USER") or getpass.getuser())
     except (KeyError, OSError):  # an account without a name, as in some containers
         return f"uid {os.getuid()}"
 
