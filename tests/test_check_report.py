@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curate import check_report
+from curate import check_report, spreadsheets
 from curate.check_report import Report, render
 from curate.gate import Limit
-from curate.steps.check_outputs import write_table
+from curate.steps.check import COLUMNS
 from curate.tables import to_rows
 from curate.thumbnails import thumbnail
 from tests.helpers.tables import row, table
@@ -208,7 +208,9 @@ def test_pictures_in_the_page_are_whole_jpegs(picture: dict[str, Any], tmp_path:
 
 def test_a_table_for_spreadsheets_has_no_formula_and_keeps_every_letter(tmp_path: Path) -> None:
     path = tmp_path / "findings.csv"
-    write_table([finding("=HYPERLINK(1).png", "specks", "note", "-1.png", "névé;日本.png")], path)
+    spreadsheets.write(
+        [finding("=HYPERLINK(1).png", "specks", "note", "-1.png", "névé;日本.png")], COLUMNS, path
+    )
     ((_, *cells),) = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))[1:]
     assert cells[2:4] == ["'=HYPERLINK(1).png", "'=HYPERLINK(1).png has specks."]
     assert cells[5] == "'-1.png; névé;日本.png"

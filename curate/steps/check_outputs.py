@@ -1,21 +1,16 @@
 """Step: writes the findings of the checks as a report and as a table."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from curate import __version__, tables
+from curate import __version__, spreadsheets, tables
 from curate.errors import AlreadyExists
-from curate.files import write_bytes, write_text
+from curate.files import write_text
 from curate.steps import labels
 from curate.steps.check import COLUMNS, told_apart
 from curate.steps.record import Context
-
-TABLES = (".parquet", ".csv")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def refuse(report: Path | None, table: Path | None, overwrite: bool) -> None:
@@ -27,13 +22,11 @@ def refuse(report: Path | None, table: Path | None, overwrite: bool) -> None:
     """
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f'The report is an HTML file; "{report}" must end in .html.')
-    if table is not None and table.suffix.lower() not in TABLES:
-        raise ValueError(f'The table "{table}" must end in {" or ".join(TABLES)}.')
-    for path in (report, table):
-        if path is not None and path.is_dir():
-            raise ValueError(f'"{path}" is a folder; name a file in it.')
-        if path is not None and path.exists() and not overwrite:
-            raise AlreadyExists(f"AlreadyExists: {path} is there already. Replace it with --overwrite.")
+    if report is not None and report.is_dir():
+        raise ValueError(f'"{report}" is a folder; name a file in it.')
+    if report is not None and report.exists() and not overwrite:
+        raise AlreadyExists(f"AlreadyExists: {report} is there already. Replace it with --overwrite.")
+    spreadsheets.refuse(table, overwrite)
 
 
 def write(context: Context, content: Mapping[str, Any], report: Path | None, table: Path | None) -> None:
@@ -49,27 +42,9 @@ def write(context: Context, content: Mapping[str, Any], report: Path | None, tab
         StorageFull, Unreadable: the place may not be written, or is full.
     """
     if table is not None:
-        write_table(content["findings"], table)
+        spreadsheets.write(content["findings"], COLUMNS, table)
     if report is not None:
         write_text(report, _page(context, content))
-
-
-def write_table(findings: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write findings as a table.
-
-    In a CSV file related files are joined with "; ", and a cell that a spreadsheet would take for a formula
-    begins with an apostrophe.
-    """
-    if path.suffix.lower() == ".parquet":
-        tables.write(tables.from_rows([dict(row) for row in findings], COLUMNS), path)
-        return
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for row in findings:
-        cells = [*(row[name] for name in COLUMNS[:-1]), "; ".join(row["related"])]
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells])
-    write_bytes(path, text.getvalue().encode("utf-8-sig"))  # with the mark, spreadsheets read it as UTF-8
 
 
 def _page(context: Context, content: Mapping[str, Any]) -> str:
