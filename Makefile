@@ -8,6 +8,8 @@ DATA ?=
 FORMAT ?= auto
 SERVE ?= 1
 PORT ?= 5151
+# tests run in as many processes, each with one thread: threads that wait for one another would hold up both
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CI),-q) -c constraints.txt
 
 .PHONY: demo test check format bench setup clean
@@ -18,7 +20,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	@$(BIN)/curate doctor --fix
-	$(BIN)/python -m pytest $(TESTS)
+	$(if $(TESTS),,OMP_NUM_THREADS=1 )$(BIN)/python -m pytest $(if $(TESTS),$(TESTS),-n $(WORKERS) --dist loadfile)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

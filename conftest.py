@@ -2,7 +2,14 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# a busy machine is no fault of what is tested
+hypothesis.settings.register_profile(
+    "curate", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("curate")
 
 LATER = {"real_images": 1, "mongod": 2, "peers": 3, "browser": 4, "slow": 5}
 
