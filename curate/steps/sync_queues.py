@@ -43,6 +43,7 @@ def parts(context: Context, others: Mapping[str, str], outdated: str) -> dict[st
 def clear_vanished(context: Context, parts: Collection[str]) -> None:
     """Empty the fields whose sources are gone."""
     from curate.store import heatmaps, marks, queue_fields
+    from curate.store.dataset import save_findings
 
     fields = {
         "disagreement": queue_fields.DISAGREEMENT,
@@ -52,6 +53,10 @@ def clear_vanished(context: Context, parts: Collection[str]) -> None:
     for part in fields.keys() & set(parts):
         heatmaps.clear(context.paths.name, [fields[part]])
         marks.remove(context.paths.name, part)
+    if "findings" in parts:
+        save_findings(context.paths.name, tables.from_rows([], ["code", "relative_path"]), {})
+        queue_fields.save(context.paths.name, queue_fields.SEVERITY, {})
+        marks.remove(context.paths.name, "findings")
 
 
 def _n_embedded(context: Context) -> int:

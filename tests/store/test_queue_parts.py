@@ -189,6 +189,23 @@ def test_the_worst_finding_counts_and_findings_that_go_take_it_along(context: Co
     assert not dataset.load(NAME).has_saved_view("flagged by the quality gate")
 
 
+def test_findings_whose_file_is_gone_are_gone_from_the_page(context: Context, root: Path) -> None:
+    (root / "weave/test/good/001.png").write_bytes((root / "weave/test/good/000.png").read_bytes())
+    ingest.run(context, Source(root, "mvtec_ad"))
+    check.run(context, ["exact_duplicates"])
+    sync.everything(context)
+    assert 2 in field(context, "severity")
+    context.paths.findings.unlink()
+    sync.everything(context)
+    assert field(context, "severity") == [None] * N
+    assert field(context, "findings") == [[]] * N
+    ours = dataset.load(NAME)
+    assert not [name for name in ours.list_saved_views() if name.startswith(("check: ", "flagged"))]
+    assert check.run(context, ["exact_duplicates"])["fresh"]
+    sync.everything(context)
+    assert 2 in field(context, "severity")
+
+
 def test_since_says_how_many_there_are(context: Context) -> None:
     told: list[str] = []
     speaking = Context(context.workspace, context.paths, told.append)
