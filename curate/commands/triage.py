@@ -11,8 +11,8 @@ import typer
 from curate.shell import Home, Job, Json, Name, command
 
 HINT = (
-    "Tick images, then press a button above them: tick = normal, exclamation mark = anomalous,\n"
-    "arrow = skip, bent arrow = undo. More: docs/triage.md.\n"
+    "Press ? on the page for the keys: o opens an image, n = normal, a = anomalous, b takes it back.\n"
+    "Or tick images and press a button above them. More: docs/triage.md.\n"
     "Ctrl-C ends the page; it answers on this machine only."
 )
 

@@ -117,11 +117,25 @@ def test_the_help_card_lists_the_defect_types_and_escape_closes_it(page: Page) -
     box = card.bounding_box()
     assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= 800 and box["width"] <= 1280
     assert card.evaluate("card => card.scrollHeight <= card.clientHeight")
+    assert card.evaluate(
+        "card => [...card.querySelectorAll('dt')].every((key) => key.scrollWidth <= key.clientWidth)"
+    )
     page.save("triage-keys.png")
     press(page, "n")  # nothing happens under the card
     press(page, "Escape")
     card.wait_for(state="detached")
     assert verdicts.read_log(NAME) == []
+
+
+@pytest.mark.parametrize("place", [(5, 5), (500, 300)])
+def test_escape_closes_the_open_image_wherever_the_mouse_is(page: Page, place: tuple[int, int]) -> None:
+    press(page, "o")
+    modal = page.page.locator("[data-cy=modal]")
+    modal.wait_for()
+    page.page.mouse.move(*place)
+    page.page.wait_for_timeout(300)
+    press(page, "Escape")
+    modal.wait_for(state="detached", timeout=5000)
 
 
 def test_in_the_grid_nothing_ticked_is_said_and_ticked_images_are_decided(page: Page) -> None:

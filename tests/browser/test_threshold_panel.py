@@ -172,7 +172,7 @@ def test_decisions_show_by_themselves_and_are_taken_back_in_the_panel(page: Page
     panel = page.page.locator("#curate-triage")
     page.select(0)
     page.page.keyboard.press("n")
-    panel.get_by_text("1 of 48 images decided").wait_for()
+    panel.get_by_text("1 of 48 images looked at").wait_for()
     panel.get_by_text("✓ normal").wait_for()
     panel.locator("[data-queue=decided] b").get_by_text("1").wait_for()
     panel.get_by_role("button", name="Undo:").click()

@@ -140,7 +140,7 @@ export function View() {
   if (!state) return h("div", { className: "curate-triage" }, h("style", null, STYLE), said || h("div", { className: "muted" }, "Reading…"));
   const { n_images, n_decided } = state;
   return h("div", { className: "curate-triage", id: "curate-triage" }, h("style", null, STYLE), said,
-    h("div", null, h("b", null, number(n_decided)), ` of ${images(n_images)} decided, `, h("b", null, number(n_images - n_decided)), " to go"),
+    h("div", null, h("b", null, number(n_decided)), ` of ${images(n_images)} looked at, `, h("b", null, number(n_images - n_decided)), " to go"),
     h("div", { className: "bar", "aria-hidden": true }, h("div", { style: { width: `${n_images ? (100 * n_decided) / n_images : 0}%` } })),
     h(People, state), h(Queues, { queues, current }), h(Last, { ...state, dataset, look }));
 }

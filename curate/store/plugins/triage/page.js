@@ -10,6 +10,7 @@ export const start = (given) => (hooks = given);
 export const started = () => hooks !== null;
 export const isOpen = () => document.querySelector("[data-cy=modal]") !== null;
 export const use = (run) => hooks.use(run);
+export const close = () => foo.executeOperator("close_sample", {});
 export const update = (samples) => hooks.update(samples);
 export const write = (state, value) => use(({ set }) => set(state, value));
 export const read = (state) => use(({ snapshot }) => snapshot.getPromise(state));
@@ -74,12 +75,13 @@ function copying(looker) {
   type.curateCopies = true;
 }
 
-/** The open image's looker once it is painted; null when that takes too long. */
+/** The open image's looker once it is painted; null when that takes too long, or when it is closed before. */
 export async function painted(id) {
   const limit = performance.now() + PAINT_LIMIT_MS;
-  let looker = null;
-  while (performance.now() < limit) {
+  let looker = null, wasOpen = false;
+  while (performance.now() < limit && !(wasOpen && !isOpen())) {
     await new Promise(requestAnimationFrame);
+    wasOpen ||= isOpen();
     if (looker?.state?.config?.sampleId !== id) looker = await read(fos.modalLooker);
     const { config, loaded, overlaysPrepared, error } = looker?.state ?? {};
     if (config?.sampleId === id && ((loaded && overlaysPrepared) || error)) {

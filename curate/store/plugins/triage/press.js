@@ -4,7 +4,7 @@
  * Escape, Space, Shift, comma, full stop, + and -. The one key taken from it is "?"; its own help stays on "/".
  */
 import { decide, decideMask, undo } from "./decide.js";
-import { isOpen, look, start as use, started } from "./page.js";
+import { close, isOpen, look, start as use, started } from "./page.js";
 import { opacity, toggle, zoom } from "./sight.js";
 import { closeCard, COLOURS, openCard, theCard, toast } from "./told.js";
 import { begin, fields, following, isStale, open, opened, renew, step } from "./walk.js";
@@ -70,7 +70,11 @@ function occupied(event) {
 function pressed(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || !started() || occupied(event)) return;
   const { key } = event;
-  if (theCard() && key === "Escape") return take(event, closeCard);
+  if (key === "Escape") {
+    if (theCard()) take(event, closeCard);
+    else if (isOpen() && !document.querySelector("[data-cy=modal] [data-cy=looker]:hover")) take(event, close);
+    return; // with the mouse over the image, the App closes what is open there, one thing after the other
+  }
   const run = meaning(event);
   const arrow = key === "ArrowRight" || key === "ArrowLeft";
   if (!run || (arrow && !(isOpen() && following())) || (key === "o" && isOpen())) return;
@@ -125,7 +129,8 @@ export async function showHelp() {
   const walking = [
     ["→  ←", "next, previous image (when one is open)"],
     ["o", "open the ticked image, or the first one"],
-    ["?", "this card; Escape closes it"],
+    ["Esc", "closes the image"],
+    ["?", "this card; Esc closes it"],
   ];
   openCard(
     [

@@ -58,7 +58,7 @@ export function openCard(columns, footnote) {
     const column = element("div", "min-width:0");
     for (const [title, rows] of groups) {
       column.append(element("div", "font-weight:bold;margin:8px 0 4px", title));
-      const list = element("dl", "display:grid;grid-template-columns:72px auto;gap:2px 14px;margin:0 0 10px");
+      const list = element("dl", "display:grid;grid-template-columns:96px auto;gap:2px 14px;margin:0 0 10px");
       for (const [key, text] of rows) {
         list.append(element("dt", "font:bold 14px/20px monospace;text-align:right;color:#56b4e9;white-space:nowrap", key));
         list.append(element("dd", "margin:0;max-width:340px;overflow-wrap:anywhere", text));

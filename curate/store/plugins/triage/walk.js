@@ -1,7 +1,7 @@
 // The order in which images come: the view as it was when an image was opened.
 
 import { prepare } from "./ahead.js";
-import { ask, look, painted, read, update, write } from "./page.js";
+import { ask, isOpen, look, painted, read, update, write } from "./page.js";
 import { toast } from "./told.js";
 import { begun, ended } from "./watch.js";
 
@@ -91,7 +91,7 @@ export async function open() {
   if (!id) return;
   foo.executeOperator("open_sample", { id });
   if (await painted(id)) begun(id);
-  await follow(id, ids);
+  if (isOpen()) await follow(id, ids);
 }
 
 /** Go back to an image of the walk, if it is one. */
