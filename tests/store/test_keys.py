@@ -1,6 +1,7 @@
 """What the keys of the triage page ask of the database."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,3 +118,11 @@ def seen(workspace_db: Database) -> Path:
     facts = {"sample_id": sample_id("stain-02"), "detector": "padim", "threshold": 0.5, "um_per_px": None}
     save_proposals("seen", "padim", rows_of(found, facts, []))
     return root
+
+
+def test_a_page_that_is_not_loaded_yet_is_told_so() -> None:
+    from curate.store.plugins.triage import KeysOperator
+
+    asking = type("begin", (KeysOperator,), {"key": "keys_begin"})()
+    loading = SimpleNamespace(params={"walk": True}, dataset_name=None, dataset=None, request_params={})
+    assert asking.execute(loading) == {"error": "The page is still loading. Press the key once more."}

@@ -28,6 +28,7 @@ NOTHING = {
     "accept_mask": "Nothing to do: no mask is proposed for these images.",
 }
 LOOKED = ("place", "detector", "seconds")
+LOADING = "The page is still loading. Press the key once more."
 
 
 class TriageOperator(foo.Operator):  # type: ignore[misc]
@@ -112,6 +113,8 @@ class KeysOperator(foo.Operator):  # type: ignore[misc]
     def execute(self, ctx: Any) -> dict[str, Any]:
         try:
             wanted, name = ctx.params, ctx.dataset_name  # ctx.dataset would be loaded first
+            if not name:
+                raise ValueError(LOADING)
             if self.key == "keys_begin":
                 return keys.begin(name, _walked(ctx) if wanted.get("walk") else None)
             if self.key == "keys_strongest":
