@@ -23,9 +23,10 @@ WORK, DONE, ASKED, FAULT, PLAIN = "#e69f00", "#56b4e9", "#cc79a7", "#ff8a5c", "#
 SUSPICIOUS, TO_REVIEW, NEAREST = "suspicious normal", "to review", "nearest to the threshold"
 APART, GAPS, FLAGGED = "disagreement of detectors", "gaps of coverage", "flagged by the quality gate"
 WANTED, DISPUTED, LAST = "second opinion wanted", "disputed", "new in the last ingest"
+TO_DRAW = "masks to draw"
 NEW_SINCE = "new since "
 OF_DATA = (
-    "category: ", "check: ", SUSPICIOUS, TO_REVIEW, NEAREST, APART, GAPS, FLAGGED, WANTED, DISPUTED, LAST,
+    "category: ", "check: ", SUSPICIOUS, TO_REVIEW, NEAREST, APART, GAPS, FLAGGED, WANTED, DISPUTED, LAST, TO_DRAW,
     "highest scores", "missed defects", "false alarms",
 )  # fmt: skip  # saved views that come and go with the data
 INDEX = "queue "
@@ -231,6 +232,10 @@ def _by_people(facts: _Facts) -> Iterator[_View]:
         yield _View(WANTED, asked, latest, ASKED, about)
         about = "Two people decided differently: a third look settles it"
         yield _View(DISPUTED, {OPINION: "disputed"}, latest, ASKED, about)
+    bare = {"label": "anomalous", "gt_mask.mask_path": None}
+    yield _View(
+        TO_DRAW, bare, facts.order, WORK, "Anomalous, but without a mask: draw one in Annotate, then y"
+    )
     yield _View("decided", {"verdict_at": {"$ne": None}}, latest, DONE, "Latest verdict first")
 
 

@@ -74,7 +74,7 @@ def scored(plain: None) -> None:
 
 def test_without_scores_there_are_only_views_that_need_none(plain: None) -> None:
     assert set(views()) == {
-        "not looked at yet", "decided", "second opinion wanted", "disputed",
+        "not looked at yet", "decided", "second opinion wanted", "disputed", "masks to draw",
         "category: even", "category: odd",
     }  # fmt: skip
     assert numbers("not looked at yet") == list(range(N))
@@ -100,6 +100,16 @@ def test_nearest_to_the_threshold_compares_categories_in_their_own_units(scored:
     views()
     assert numbers("nearest to the threshold")[:3] == [0, 2, 4]
     assert len(numbers("nearest to the threshold")) == N // 2  # odd has no threshold any more
+
+
+def test_an_anomalous_image_waits_for_its_mask_whether_decided_or_not(scored: None) -> None:
+    views()
+    waiting = numbers("masks to draw")
+    decide(33, operator="mark_anomalous")
+    assert waiting == [39, 37, 38, 36]  # the highest score first
+    assert numbers("masks to draw") == [39, 37, 33, 38, 36]
+    decide(33, operator="accept_normal")
+    assert numbers("masks to draw") == waiting
 
 
 def test_work_leaves_its_queue_when_it_is_decided_and_comes_back_when_undone(scored: None) -> None:
@@ -229,7 +239,7 @@ def test_no_view_sorts_or_reads_more_than_it_shows(scored: None) -> None:
     )
     queues.save_since(NAME, "2026-10-01")
     offered = views()
-    assert len(offered) == 16
+    assert len(offered) == 17
     for view in offered:
         stages, n_keys = plan(view)
         assert "IXSCAN" in stages, view
