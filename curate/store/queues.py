@@ -15,7 +15,7 @@ from bson import json_util
 from curate.arrivals import moment
 from curate.store.dataset import load
 from curate.store.failures import database_errors
-from curate.store.fields import OUTCOME, detector_fields, suspicion_field
+from curate.store.fields import OUTCOME, detector_fields, fiftyone, suspicion_field
 from curate.store.queue_fields import ARRIVED, DISAGREEMENT, GAP, MARGIN, SEVERITY
 
 # colours that people with any colour vision can tell apart
@@ -24,10 +24,11 @@ SUSPICIOUS, TO_REVIEW, NEAREST = "suspicious normal", "to review", "nearest to t
 APART, GAPS, FLAGGED = "disagreement of detectors", "gaps of coverage", "flagged by the quality gate"
 WANTED, DISPUTED, LAST = "second opinion wanted", "disputed", "new in the last ingest"
 TO_DRAW = "masks to draw"
-NEW_SINCE = "new since "
+NEW_SINCE, CATEGORY = "new since ", "category: "
+LONGEST_NAME = 90  # of an address, FiftyOne allows 100 characters
 OF_DATA = (
-    "category: ", "check: ", SUSPICIOUS, TO_REVIEW, NEAREST, APART, GAPS, FLAGGED, WANTED, DISPUTED, LAST, TO_DRAW,
-    "highest scores", "missed defects", "false alarms",
+    CATEGORY, "check: ", SUSPICIOUS, TO_REVIEW, NEAREST, APART, GAPS, FLAGGED, WANTED, DISPUTED, LAST,
+    TO_DRAW, "highest scores", "missed defects", "false alarms",
 )  # fmt: skip  # saved views that come and go with the data
 INDEX = "queue "
 OPEN: dict[str, Any] = {"verdict": None}
@@ -271,8 +272,26 @@ def _answers(facts: _Facts) -> Iterator[_View]:
         yield _View("missed defects", missed, rising, FAULT, "Anomalous, but below the threshold")
         alarms = {"label": "normal", "predicted.label": "anomalous"}
         yield _View("false alarms", alarms, facts.order, FAULT, "Normal, but at or above the threshold")
-    for one in dataset.distinct("category"):
-        yield _View(f"category: {one}", {"category": one}, facts.order, PLAIN, f"Images of {one}")
+    for name, one in _of_categories(dataset):
+        yield _View(name, {"category": one}, facts.order, PLAIN, f"Images of {one}")
     for code in dataset.distinct("findings"):
         about = f"Images that {code} complains about"
         yield _View(f"check: {code}", {"findings": code}, facts.order, FAULT, about)
+
+
+def _of_categories(dataset: Any) -> Iterator[tuple[str, str]]:
+    """Name of the view and category.
+
+    A view's address holds ASCII letters and digits only, and one that is saved replaces whichever has its
+    address: where those of two would be the same, the later name gets a number.
+    """
+    address = fiftyone("core.utils").to_slug
+    taken = {held.slug for held in dataset._doc.saved_views if not held.name.startswith(CATEGORY)}
+    for one in sorted(dataset.distinct("category")):
+        plain = name = f"{CATEGORY}{one}"[:LONGEST_NAME]
+        number = 1
+        while address(name) in taken:
+            number += 1
+            name = f"{plain} ({number})"
+        taken.add(address(name))
+        yield name, one

@@ -80,6 +80,26 @@ def test_without_scores_there_are_only_views_that_need_none(plain: None) -> None
     assert numbers("not looked at yet") == list(range(N))
 
 
+def test_categories_whose_addresses_are_alike_have_a_view_each_and_take_none_of_a_person(
+    workspace_db: Database,
+) -> None:
+    categories = ["銅", "鉄", "a b", "a-b", "A.B", "x" * 200]
+    rows = [row(name(i), "normal", category=one) for i, one in enumerate(categories)]
+    dataset.save_samples("named", table(*rows))
+    ours = dataset.load("named")
+    ours.save_view("Category 鉄", ours.limit(1))
+    found = appearance.arrange("named")
+    assert appearance.arrange("named") == found
+    ours.reload()
+    own = [ours.load_saved_view(each) for each in found if each.startswith("category: ")]
+    assert sorted(view.distinct("category")[0] for view in own) == sorted(categories)
+    assert all(len(view) == 1 for view in own)
+    assert {"category: A.B", "category: a b (2)", "category: a-b (3)", "Category 鉄"} <= set(
+        ours.list_saved_views()
+    )
+    ours.delete()
+
+
 def test_every_view_has_a_colour_and_says_what_it_is(scored: None) -> None:
     names = views()
     found = queues.listed(NAME)
