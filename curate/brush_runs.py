@@ -65,8 +65,8 @@ def decode(packed: Sequence[int], image_hw: tuple[int, int]) -> Array:
     expected = image_hw[0] * image_hw[1] * CHANNELS
     if n_values != expected or word != WORD:
         raise ValueError(
-            f"has a brush over {n_values / CHANNELS:g} pixels of {word} bits, but the image has {expected // 4} "
-            f"and values have {WORD}"
+            f"has a brush over {n_values / CHANNELS:g} pixels of {word} bits, but the image has "
+            f"{expected // CHANNELS} and values have {WORD}"
         )
     values = np.zeros(n_values, dtype=np.uint8)
     done = 0

@@ -326,7 +326,7 @@ def test_a_person_states_a_value_and_the_test_part_tells_what_it_gives(context: 
     assert (row["threshold"], row["interval"]["low"], row["supported"]) == (0.5, None, True)
     assert row["calibration"]["n_false_alarms"] is not None
     assert row["test"]["n_missed"] is not None
-    with pytest.raises(AlreadyExists, match="--set value=0.6"):
+    with pytest.raises(AlreadyExists, match=r"--set value=0\.6"):
         threshold.run(context, "padim", "manual", manual(0.6))
 
 
