@@ -88,7 +88,8 @@ def collect(
     """Gather the marks of a category; what was read before comes from a file in the dataset's folder.
 
     Args:
-        limit_s: begin no image after so long; what is done by then is kept for the next call.
+        limit_s: begin to read no image after so long; what is read by then is kept for the next call. The
+            look at what was read before does not count.
         progress: told how many images are done, and of how many.
 
     Raises:
@@ -100,17 +101,20 @@ def collect(
     grid_hw = _grid(dataset._sample_collection, asked.category)
     path = _cache(dataset_name, asked, grid_hw)
     held, kept = density_cache.read(path), dict[str, list[Mark]]()
-    end, n, n_left, fresh = time.monotonic() + limit_s, 0, 0, False
+    end: float | None = None  # told from the first image that is read, so that every call gets further
+    n, n_left, fresh = 0, 0, False
     documents = list(_documents(dataset._sample_collection, asked))
     for document in documents:
         n += 1
         key = _key(document, asked.source)
         if key in held:
             kept[key] = held[key]
-        elif time.monotonic() < end:
-            kept[key], fresh = list(_marks(document, asked.source, grid_hw)), True
         else:
-            n_left += 1
+            end = time.monotonic() + limit_s if end is None else end
+            if time.monotonic() < end:
+                kept[key], fresh = list(_marks(document, asked.source, grid_hw)), True
+            else:
+                n_left += 1
         if progress:
             progress(n, len(documents))
     if fresh or kept.keys() != held.keys():

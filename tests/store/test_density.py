@@ -1,6 +1,8 @@
 """Where the images of a category are marked: by ground truth, proposals, false alarms; what is kept of it."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +84,26 @@ def test_what_there_is_no_time_for_is_left_and_comes_next(root: Path) -> None:
     assert (seen.n_left, seen.marks) == (4, [])
     assert collect(NAME, Asked("weave")).n_left == 0
     assert collect(NAME, Asked("weave"), limit_s=-1).n_left == 0
+
+
+def test_every_answer_gets_further_though_the_list_of_images_takes_longer_than_it_may(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (root / density.FOLDER).glob("*.npz"):
+        path.unlink()
+    listing, reading = density._documents, density._marks
+
+    def slow(*given: Any) -> Any:
+        yield from listing(*given)
+        time.sleep(0.05)
+
+    def one_at_a_time(*given: Any) -> Any:
+        yield from reading(*given)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(density, "_documents", slow)
+    monkeypatch.setattr(density, "_marks", one_at_a_time)
+    assert [collect(NAME, Asked("weave"), limit_s=0.04).n_left for _ in range(4)] == [3, 2, 1, 0]
 
 
 def test_a_verdict_moves_an_image_out_of_the_truth_and_into_the_false_alarms(root: Path) -> None:
