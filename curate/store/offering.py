@@ -11,7 +11,7 @@ from curate.store.documents import object_id
 from curate.store.failures import database_errors
 from curate.store.fields import proposals_field
 from curate.store.proposals import as_stored, is_as_offered
-from curate.store.verdicts import collection_of, given_on
+from curate.store.verdicts import collection_of, read_log
 from curate.workspace import DatasetPaths
 
 Row = Mapping[str, Any]
@@ -24,7 +24,7 @@ def follow(dataset_name: str, sample_ids: Sequence[str], detector: str, paths: D
     Args:
         detector: as its name stands in the fields.
     """
-    given = given_on(dataset_name, sample_ids)
+    given = read_log(dataset_name, sample_ids)
     concerned = {row["sample_id"] for row in given if row["verdict"] == "mask_rejected"}
     if not concerned:
         return

@@ -59,12 +59,6 @@ def _rows(where: Row) -> list[Row]:
 
 
 @database_errors()
-def given_on(dataset_name: str, sample_ids: Sequence[str]) -> list[Row]:
-    """Every verdict ever given on some samples, oldest first."""
-    return _rows({"dataset": dataset_name, "sample_id": {"$in": list(sample_ids)}})
-
-
-@database_errors()
 def situation(dataset_name: str, sample_ids: Sequence[str]) -> pd.DataFrame:
     """What a triage operator gets to see: sample_id, sha256, and what holds: HELD."""
     collection = collection_of(dataset_name)
