@@ -7,12 +7,13 @@ Then the page is opened in a real browser, and a script does what an annotator w
 masks:
 
 with proposals: y where the proposed mask of the image has an IoU of --accepted (0.5) or more with the true
-    one, else d (the proposal is wrong), or k where there is none. Images that are not accepted are drawn as
-    well, after two clicks for each wrong region that has to be deleted.
+    one, else d (the proposal is wrong, and is taken away), or k where there is none. Those that are not
+    accepted are then drawn in the queue "masks to draw": the first --n-drawn really, and their mean stands
+    for all of them.
 without: every image is drawn in Annotate mode: a click to enter it; for each true region (the largest, at
     most --most-regions) a click to choose masks, p for the pen, one stroke along the outline, a right click
     that closes it and a click out of its form; a click back, and y. This is done for the first --n-drawn
-    images, and their mean stands for all. Whether the stored mask has the wanted IoU is reported, too.
+    images, too. Whether the stored mask has the wanted IoU is reported, too.
 
 Actions are keys, clicks and strokes. Seconds are told twice. scripted_s is what the script took: the page's
 share, without a person. person_s is a person alone by the keystroke-level model (Card, Moran and Newell 1980,
@@ -233,8 +234,9 @@ def draw(page: Page, case: Case, most: int, spent: Spent) -> None:
 def by_hand(page: Page, name: str, given: list[Case], most: int, folder: Path) -> tuple[Spent, list[float]]:
     """Draw the masks of all given images; also the IoU of what was stored with the truth."""
     spent, reached = Spent(), []
+    n_before = len(verdicts.read_log(name))
     begun(page)
-    for number, case in enumerate(given, start=1):
+    for number, case in enumerate(given, start=n_before + 1):
         started = time.perf_counter()
         draw(page, case, most, spent)
         moved_on(page, "y", number, name)
@@ -264,24 +266,28 @@ def main() -> None:
         plant("bare", homes["bare"], given[: chosen.n_drawn], cut, proposals=False)
         with serve("proposed") as app, opened(app.url, cache=True) as page:
             keyed, left = by_keys(page, "proposed", given, chosen.accepted)
+        again, redrawn = Spent(), []
+        if left:
+            shown = serve("proposed", view="masks to draw")
+            with shown as app, opened(app.url, cache=True) as page:
+                folder_of = homes["proposed"] / "drawn_masks"
+                again, redrawn = by_hand(
+                    page, "proposed", left[: chosen.n_drawn], chosen.most_regions, folder_of
+                )
         with serve("bare") as app, opened(app.url, cache=True) as page:
             folder_of = homes["bare"] / "drawn_masks"
             manual, reached = by_hand(page, "bare", given[: chosen.n_drawn], chosen.most_regions, folder_of)
     one, share = manual.each(), len(left) / len(given)
-    deleted = Spent(clicks=2 * sum(len(case.found) for case in left))
-    deleted.n_images = len(given)
-    cleared = deleted.each() | {"person_s": deleted.clicks * CLICK_S / len(given)}
-    both = {
-        name: {"proposals": keyed.each()[name] + cleared[name] + share * one[name], "drawn": one[name]}
-        for name in one
-    }
+    later, first = again.each(), keyed.each()
+    both = {name: {"proposals": first[name] + share * later[name], "drawn": one[name]} for name in one}
     content = {
         "n_images": len(given), "n_accepted": len(given) - len(left), "n_drawn": chosen.n_drawn,
         "n_train": chosen.n_train,
         "accepted_iou": chosen.accepted,
         "load_per_core": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2),
-        "keys_only_per_image": keyed.each(), "drawn_per_image": one,
-        "drawn_with_wanted_iou": sum(value >= chosen.accepted for value in reached),
+        "keys_only_per_image": first, "drawn_after_rejection_per_image": later, "drawn_per_image": one,
+        "drawn_with_wanted_iou": sum(value >= chosen.accepted for value in [*redrawn, *reached]),
+        "n_drawn_in_all": len(redrawn) + len(reached),
         "per_image": {name: {way: round(v, 2) for way, v in each.items()} for name, each in both.items()},
     }  # fmt: skip
     chosen.out.write_text(json.dumps(content, indent=1) + "\n")
