@@ -6,7 +6,7 @@ that was not named: FiftyOne's own defaults are public ones, so they are refused
 
 import json
 import os
-import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from curate.annotation import label_studio
 from curate.annotation_package import sizes_of
 from curate.annotation_tasks import Answer, Region, region_of
+from curate.annotation_tasks import key_of as sent_as
 from curate.errors import AlreadyExists, CurateError, Missing
 from curate.store.failures import database_errors
 from curate.store.fields import VIEW, fiftyone
@@ -71,25 +72,47 @@ def upload(dataset_name: str, content: Row, regions: Mapping[str, Sequence[Regio
         )
     put(dataset, content, regions)
     drawn, tagged = fields_of(content["package"])
+    named = f"file_{content['package']}"
     schema = {
         drawn: {"type": "instances", "classes": list(content["labels"])},
         tagged: {"type": "classification", "classes": list(content["tags"].values())},
     }
     try:
-        with _explained():
+        with _explained(), tempfile.TemporaryDirectory() as folder:
+            if content["tool"] == "label_studio":
+                _name_files(dataset, content, named, Path(folder))
             _view_of(dataset, content).annotate(
                 key,
                 backend=BACKENDS[content["tool"]],
                 label_schema=schema,
-                media_field=VIEW,
+                media_field=named if content["tool"] == "label_studio" else VIEW,
                 **_account(content["tool"]),
             )
+            if content["tool"] == "label_studio":
+                told_apart(*_there(dataset, key), content["package"])
     except BaseException:
         if key in dataset.list_annotation_runs():
             dataset.delete_annotation_run(key)
         dataset.delete_sample_field(drawn)
         raise
+    finally:
+        if named in dataset.get_field_schema():
+            dataset.delete_sample_field(named)
     return key
+
+
+def _name_files(dataset: Any, content: Row, field: str, folder: Path) -> None:
+    """Give every image a link whose name tells sample and package, and a field that holds the link.
+
+    FiftyOne finds Label Studio's tasks by their order alone; many images are called 000.png.
+    """
+    view = _view_of(dataset, content)
+    names = {image["sample_id"]: image["file_name"] for image in content["images"]}
+    links = []
+    for sample_id, path in zip(*view.values(["sample_id", VIEW]), strict=True):
+        links.append(str(folder / Path(names[sample_id]).with_suffix(Path(path).suffix)))
+        Path(links[-1]).symlink_to(path)
+    view.set_values(field, links)
 
 
 def put(dataset: Any, content: Row, regions: Mapping[str, Sequence[Region]]) -> None:
@@ -159,36 +182,43 @@ def _from_studio(dataset: Any, key: str, content: Row) -> list[Answer]:
     it covers wholly.
     """
     with _explained():
-        results = dataset.load_annotation_results(key, **_account(content["tool"]))
-        client = results.connect_to_api()._client
-        path = f"/api/projects/{results.project_id}/export"
-        asked = {"exportType": "JSON", "download_all_tasks": "true"}
-        tasks = client.make_request("GET", path, params=asked).json()
-    ids, names, paths = dataset.values(["id", "sample_id", VIEW])
-    samples = {each: (name, place) for each, name, place in zip(ids, names, paths, strict=True)}
-    meant = {str(task): samples[str(of)] for task, of in results.uploaded_tasks.items() if str(of) in samples}
+        tasks, meant = _there(dataset, key)
     exported = json.dumps(told_apart(tasks, meant, content["package"]))
     return label_studio.read(exported.encode(), sizes_of([content]))
 
 
-def told_apart(tasks: Sequence[Row], meant: Mapping[str, tuple[str, str]], package: str) -> list[Row]:
-    """Exported tasks with the sample that each is of.
+def _there(dataset: Any, key: str) -> tuple[list[Row], dict[str, str]]:
+    """The tasks as Label Studio exports them now, and by their numbers the samples that FiftyOne noted."""
+    results = dataset.load_annotation_results(key, **_account("label_studio"))
+    client = results.connect_to_api()._client
+    path = f"/api/projects/{results.project_id}/export"
+    asked = {"exportType": "JSON", "download_all_tasks": "true"}
+    tasks = client.make_request("GET", path, params=asked).json()
+    samples = dict(zip(*dataset.values(["id", "sample_id"]), strict=True))
+    told = {str(task): samples.get(str(of)) for task, of in results.uploaded_tasks.items()}
+    return tasks, {task: sample_id for task, sample_id in told.items() if sample_id}
+
+
+def told_apart(tasks: Sequence[Row], meant: Mapping[str, str], package: str) -> list[Row]:
+    """Exported tasks with the sample that each is of, as the name of its image says.
 
     Args:
         tasks: as Label Studio exports them.
-        meant: sample id and path of the image, by the task's number, as FiftyOne noted them.
+        meant: sample id by the task's number, as FiftyOne noted them; the proposals went there.
 
     Raises:
-        CurateError: a task shows another image than that.
+        CurateError: a task shows another image than the one whose proposals it got, or one that is not of
+            this package.
     """
     out = []
     for task in tasks:
-        sample_id, path = meant.get(str(task["id"]), ("", ""))
         shown = str(task["data"].get("image"))
-        if sample_id and not _plain(shown).endswith(_plain(Path(path).name)):
+        sample_id, of = sent_as(shown)
+        if of != package or meant.get(str(task["id"]), sample_id) != sample_id:
+            held = meant.get(str(task["id"]), f"none of the package {package}")
             raise CurateError(
-                f"CurateError: task {task['id']} shows {shown}, but FiftyOne holds it for {path}, because it "
-                "finds tasks by their order. Export the project as JSON, and receive that file."
+                f"CurateError: task {task['id']} shows {shown}, but FiftyOne holds it for sample {held}, "
+                "because it finds tasks by their order. Send the package as files instead: --out FOLDER."
             )
         data = {"image": Path(shown).name, "sample_id": sample_id, "package": package}
         out.append({**task, "data": data})
@@ -205,11 +235,6 @@ def _account(tool: str) -> dict[str, str]:
 def _view_of(dataset: Any, content: Row) -> Any:
     ids = [image["sample_id"] for image in content["images"]]
     return dataset.match({"$expr": {"$in": ["$sample_id", ids]}})
-
-
-def _plain(name: str) -> str:
-    """Letters and digits of a name: servers replace other characters."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def key_of(package: str) -> str:

@@ -13,7 +13,7 @@ from curate import drawn_masks, tables
 from curate.annotation import cvat
 from curate.annotation.cvat import files
 from curate.annotation_package import mask_sent, read_package, sizes_of
-from curate.annotation_tasks import mask_of
+from curate.annotation_tasks import key_of, mask_of
 from curate.errors import CurateError, Missing, Unreadable
 from curate.proposal_table import mask_of as mask_of_rows
 from curate.steps import annotate_choice, annotate_receive, annotate_send, annotate_server, propose, sync
@@ -340,8 +340,28 @@ def test_what_goes_to_a_server_is_read_back_as_untouched_and_a_tag_decides(
 
 
 def test_tasks_that_a_server_took_in_another_order_are_not_believed() -> None:
-    tasks_there = [{"id": 7, "data": {"image": "/data/upload/4/350b8a5a-a_1.png"}, "annotations": []}]
-    (own,) = annotation_servers.told_apart(tasks_there, {"7": ("0" * 16, "/x/a 1.png")}, "00c0ffee")
-    assert own["data"] == {"image": "350b8a5a-a_1.png", "sample_id": "0" * 16, "package": "00c0ffee"}
-    with pytest.raises(CurateError, match=r"task 7 shows .*a_1\.png, but FiftyOne holds it for /x/b\.png"):
-        annotation_servers.told_apart(tasks_there, {"7": ("0" * 16, "/x/b.png")}, "00c0ffee")
+    name, one, other = "350b8a5a-{}__00c0ffee__000.png", "0" * 16, "1" * 16
+    tasks_there = [{"id": 7, "data": {"image": f"/data/upload/4/{name.format(one)}"}, "annotations": []}]
+    (own,) = annotation_servers.told_apart(tasks_there, {"7": one}, "00c0ffee")
+    assert own["data"] == {"image": name.format(one), "sample_id": one, "package": "00c0ffee"}
+    assert annotation_servers.told_apart(tasks_there, {}, "00c0ffee") == [own]
+    with pytest.raises(
+        CurateError, match=f"task 7 shows .*000.png, but FiftyOne holds it for sample {other}"
+    ):
+        annotation_servers.told_apart(tasks_there, {"7": other}, "00c0ffee")
+    with pytest.raises(CurateError, match="none of the package 0badcafe"):
+        annotation_servers.told_apart(tasks_there, {}, "0badcafe")
+
+
+def test_files_for_a_server_are_told_apart_by_their_names_though_many_are_called_alike(
+    context: Context, sent: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    manifest, dataset_of = sent[1], load("toy")
+    annotation_servers._name_files(dataset_of, manifest, "file_00c0ffee", tmp_path)
+    paths = dataset_of.values(["sample_id", "filepath", "file_00c0ffee"])
+    dataset_of.delete_sample_field("file_00c0ffee")
+    shown = {sample_id: (path, Path(link)) for sample_id, path, link in zip(*paths, strict=True) if link}
+    assert shown.keys() == {image["sample_id"] for image in manifest["images"]}
+    for sample_id, (path, link) in shown.items():
+        assert key_of(f"/data/upload/4/350b8a5a-{link.name}") == (sample_id, manifest["package"])
+        assert link.read_bytes() == Path(path).read_bytes()
