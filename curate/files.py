@@ -152,7 +152,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise Missing(f"Missing: {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested too deeply
         raise Unreadable(f"Unreadable: {path} is not a readable JSON file ({error}).") from error
 
 

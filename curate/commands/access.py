@@ -15,7 +15,9 @@ def add(
     name: Name,
     person: PersonName,
     read_only: Annotated[bool, typer.Option("--read-only", help="May look, but not decide.")] = False,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="Ends after so many days.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=36_500, help="Ends after so many days.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:

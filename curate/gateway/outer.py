@@ -15,6 +15,7 @@ from curate.gateway.limits import AtATime, client
 TOLD = "curate"  # key in the scope: what the log is told by those who know it
 SEND_LIMIT_S = 60.0
 HEADER_BYTES = 16 << 10
+VERSIONS = ("1.0", "1.1")
 OTHER_NAME = "This server does not have that name. Whoever started it can add it with --name.\n"
 OTHER_ORIGIN = "This request was made by a page of another server.\n"
 TOO_MANY = "Too many requests at a time.\n"
@@ -75,6 +76,8 @@ class Outer:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         found = Headers(scope=scope)
+        if scope["http_version"] not in VERSIONS:
+            return 505, "Only HTTP/1.1 is spoken here.\n"
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
             return 431, "The headers are too long.\n"
         if any(len(found.getlist(name)) > 1 for name in ONCE) or "host" not in found:

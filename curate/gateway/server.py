@@ -146,14 +146,25 @@ async def _served(application: Outer, config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    loop.set_exception_handler(_noted)
     passing: Any = application
     await hypercorn_serve(passing, config, shutdown_trigger=stop.wait, mode="asgi")
+
+
+def _noted(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+    """Pass over connections that broke or were never TLS: strangers could fill the terminal with them."""
+    error = about.get("exception")
+    if isinstance(error, BaseExceptionGroup):
+        error = error.split(OSError)[1]
+    if error is not None and not isinstance(error, OSError):
+        loop.default_exception_handler(about)
 
 
 def _config(place: Place, listening: socket.socket) -> Config:
     config = Config()
     config.bind = [f"fd://{os.dup(listening.fileno())}"]  # it closes what it is given
     config.alpn_protocols = ["http/1.1"]  # one protocol less to be attacked
+    config.h2_max_concurrent_streams = 0  # it changes to HTTP/2 for whoever begins so all the same
     if place.certificate and place.key:
         config.certfile, config.keyfile = str(place.certificate), str(place.key)
     config.h11_max_incomplete_size = HEADER_BYTES

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from curate.errors import AlreadyExists, CurateError, Missing
+from curate.errors import AlreadyExists, CurateError, Missing, Unreadable
+from curate.faults import plain
 from curate.files import read_json, to_json, write_bytes, writing
 from curate.schema import check_rows
 
@@ -127,7 +128,7 @@ class Access:
         if seen != self._seen:
             try:
                 self._people = _read(self._path)
-            except CurateError:  # a file that somebody broke lets nobody in
+            except (CurateError, OSError):  # a file that somebody broke lets nobody in
                 self._people = []
             self._seen = seen
         return self._people
@@ -168,7 +169,20 @@ def _read(path: Path) -> list[dict[str, Any]]:
     content = read_json(path)
     check_rows([content], "access")
     people: list[dict[str, Any]] = content["people"]
+    moments = [row["expires_at"] for row in people if row["expires_at"] is not None]
+    if broken := [text for text in moments if not _is_moment(text)]:
+        raise Unreadable(
+            f'Unreadable: {path} says that a token ends at "{plain(broken[0], 60)}", which is no moment in '
+            "UTC such as 2026-01-31T08:15:00+00:00. It lets nobody in. Restore the file from a copy."
+        )
     return people
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _write(path: Path, people: list[dict[str, Any]]) -> None:

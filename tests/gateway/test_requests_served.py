@@ -2,10 +2,12 @@
 
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 
 import psutil
 import pytest
+from h2.connection import H2Connection
 
 from tests.helpers.asking import decided
 from tests.helpers.sharing import HOST, NAME, SharedPage
@@ -83,14 +85,14 @@ def test_another_host_name_is_refused(shared: SharedPage, ann: str) -> None:
     assert shared.ask("GET", shared.page, session=ann, Host=own).status == 200
 
 
-def exchanged(shared: SharedPage, request: bytes) -> bytes:
-    """What comes back for these very bytes."""
+def exchanged(shared: SharedPage, request: bytes, until: bytes = b"never") -> bytes:
+    """What comes back for these very bytes, all of it or until something has come."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with context.wrap_socket(socket.create_connection((HOST, shared.port), timeout=10)) as wire:
         wire.sendall(request)
         found = b""
-        while piece := wire.recv(65536):
+        while until not in found and (piece := wire.recv(65536)):
             found += piece
     return found
 
@@ -109,6 +111,37 @@ def test_requests_that_can_be_read_two_ways_are_refused(shared: SharedPage, extr
     told = exchanged(shared, head + extra + b"\r\n0\r\n\r\nGET /plugins HTTP/1.1\r\nHost: x\r\n\r\n")
     assert told.count(b"HTTP/1.1 ") == 1
     assert told.split()[1] in (b"400", b"401", b"501"), told[:200]
+
+
+def test_nobody_changes_to_another_protocol(shared: SharedPage) -> None:
+    here = f"{HOST}:{shared.port}"
+    wanted = [(":method", "GET"), (":path", "/login"), (":scheme", "https"), (":authority", here)]
+    own = H2Connection()
+    own.initiate_connection()
+    own.send_headers(1, wanted, end_stream=True)
+    assert b"html" not in exchanged(shared, own.data_to_send())
+    assert b"html" in exchanged(
+        shared, f"GET /login HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n".encode()
+    )
+    upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"
+    request = f"GET /login HTTP/1.1\r\nHost: {here}\r\n{upgrade}\r\n\r\n".encode()
+    assert b"Only HTTP/1.1 is spoken here" in exchanged(shared, request, b"spoken here")
+
+
+def test_broken_connections_leave_nothing_on_the_terminal(shared: SharedPage) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    log = shared.home.parent / "serve.log"
+    before = log.stat().st_size
+    for sent in (b"\x00" * 3000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nxxxxxxxxxxxx", b"GET / HTTP/1.1\r\n"):
+        with context.wrap_socket(socket.create_connection((HOST, shared.port), timeout=10)) as wire:
+            wire.sendall(sent)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.create_connection((HOST, shared.port), timeout=10) as wire:
+        wire.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        wire.recv(100)
+    assert shared.ask("GET", "/login").status == 200
+    assert "Traceback" not in log.read_text()[before:]
 
 
 def test_nobody_goes_around_the_gateway(shared: SharedPage, ann: str) -> None:

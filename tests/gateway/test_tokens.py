@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import AlreadyExists, CurateError, Missing
+from curate.errors import AlreadyExists, CurateError, Missing, Unreadable
 from curate.gateway import tokens
 from curate.gateway.sessions import IDLE_S, LONGEST_S, N_PER_PERSON, Sessions
 from curate.gateway.tokens import Access
@@ -100,6 +100,27 @@ def test_a_broken_file_lets_nobody_in(path: Path) -> None:
     path.write_text(json.dumps(content))
     assert access.person(token) is None
     path.unlink()
+    assert access.person(token) is None
+
+
+@pytest.mark.parametrize("told", ["soon", "2030-01-01T00:00:00", "2030-13-01T00:00:00+00:00", ""])
+def test_an_end_that_is_no_moment_lets_nobody_in_and_is_told(path: Path, told: str) -> None:
+    token = tokens.add(path, "Ann", "deciding", 3, NOW)
+    content = json.loads(path.read_text())
+    content["people"][0]["expires_at"] = told
+    path.write_text(json.dumps(content))
+    assert Access(path).person(token) is None
+    with pytest.raises(Unreadable, match="no moment in UTC"):
+        tokens.listed(path, NOW)
+
+
+def test_a_folder_or_endless_brackets_in_place_of_the_file_let_nobody_in(path: Path) -> None:
+    token = tokens.add(path, "Ann", "deciding", None, NOW)
+    access = Access(path)
+    path.write_text("[" * 100_000)
+    assert access.person(token) is None
+    path.unlink()
+    path.mkdir()
     assert access.person(token) is None
 
 
