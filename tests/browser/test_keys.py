@@ -244,6 +244,20 @@ def test_keys_are_dead_while_writing(page: Page, tag: str) -> None:
     assert page.page.locator("#curate-help").count() == 0
 
 
+def test_keys_are_dead_in_annotate_which_has_keys_of_its_own(page: Page) -> None:
+    name = shown(page)
+    modal = page.page.locator("[data-cy=modal]")
+    modal.get_by_text("Annotate", exact=True).click()
+    tools = modal.get_by_text("PRIMITIVES")
+    tools.wait_for()
+    for key in ("y", "b", "n", "1"):
+        press(page, key)
+        page.page.wait_for_timeout(300)
+    modal.get_by_text("Explore", exact=True).click()
+    tools.wait_for(state="detached")
+    assert (len(verdicts.read_log(NAME)), shown(page)) == (N_DECIDED + 1, name)
+
+
 def test_keys_are_dead_with_control_and_when_held_down(page: Page) -> None:
     name = shown(page)
     for key in ("Control+n", "Alt+n", "Meta+n"):

@@ -10,6 +10,13 @@ export const start = (given) => (hooks = given);
 export const started = () => hooks !== null;
 export const isOpen = () => document.querySelector("[data-cy=modal]") !== null;
 export const use = (run) => hooks.use(run);
+
+/** Whether opened images are in Annotate mode, which the App keeps under the name that the address has. */
+export function isAnnotating() {
+  const [, name] = /\/datasets\/([^/?]+)/.exec(location.pathname) ?? [];
+  return Boolean(name && localStorage.getItem(`${decodeURIComponent(name)}_modalMode`)?.includes("annotate"));
+}
+
 export const close = () => foo.executeOperator("close_sample", {});
 export const update = (samples) => hooks.update(samples);
 export const write = (state, value) => use(({ set }) => set(state, value));

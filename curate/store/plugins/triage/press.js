@@ -4,7 +4,7 @@
  * Escape, Space, Shift, comma, full stop, + and -. The one key taken from it is "?"; its own help stays on "/".
  */
 import { decide, decideMask, undo } from "./decide.js";
-import { close, isOpen, look, start as use, started } from "./page.js";
+import { close, isAnnotating, isOpen, look, start as use, started } from "./page.js";
 import { opacity, toggle, zoom } from "./sight.js";
 import { closeCard, COLOURS, openCard, theCard, toast } from "./told.js";
 import { begin, fields, following, isStale, open, opened, renew, step } from "./walk.js";
@@ -64,7 +64,7 @@ function occupied(event) {
   if (at?.isContentEditable || event.isComposing) return true;
   const dialogs = document.querySelectorAll("[role=dialog], [role=listbox], [role=menu]");
   if ([...dialogs].some((one) => one !== theCard() && one.offsetParent !== null)) return true;
-  return isOpen() && localStorage.getItem("k_modalMode")?.includes("annotate"); // it has keys of its own
+  return isOpen() && isAnnotating(); // it has keys of its own: b is its brush
 }
 
 function pressed(event) {
