@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from curate import offered
+from curate.evaluation_words import counted
 from curate.files import fingerprint
 from curate.progress import bar
 from curate.steps import propose
@@ -10,7 +11,7 @@ from curate.steps.record import Context, as_made, digest, recorded
 from curate.verdicts import read_mirror
 
 Part = tuple[str, Callable[[], None]]
-EDITED = "{n} images of {name} hold proposals of {detector} that a person edited; those stay as they are."
+EDITED = "{name}: proposals of {detector} that a person edited stay as they are, in {n}."
 
 
 def parts(context: Context) -> dict[str, Part]:
@@ -50,7 +51,7 @@ def _storing(context: Context, detector: str, proposals: bool) -> Callable[[], N
         with bar("proposals", len({row["sample_id"] for row in rows})) as advance:
             edited = save_proposals(context.paths.name, detector, rows, progress=advance)
         if edited:
-            told = {"n": len(edited), "name": context.paths.name, "detector": detector}
+            told = {"n": counted(len(edited), "image"), "name": context.paths.name, "detector": detector}
             context.say(EDITED.format(**told))
 
     return store

@@ -213,7 +213,7 @@ def test_sync_stores_proposals_keeps_edits_and_takes_stale_ones_away(scored: Con
     propose.run(scored, "keen", Asked("watershed"), overwrite=True)
     sync.everything(scored)
     assert [text for text in heard if "edited" in text] == [
-        "1 images of proposing hold proposals of keen that a person edited; those stay as they are."
+        "proposing: proposals of keen that a person edited stay as they are, in 1 image."
     ]
     kept = collection.find_one({"sample_id": names[0]})["keen_proposals"]["detections"]
     assert (kept[0]["label"], kept[0]["method"]) == ("dust", "plain")
