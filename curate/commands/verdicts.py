@@ -46,8 +46,8 @@ def run(
             from curate.steps import verdicts_replay
 
             source = replay.expanduser().absolute()
-            job.record.add_input("replayed", digest(source))
             replayed = verdicts_replay.run(context, source, dry_run=dry_run)
+            job.record.add_input("replayed", digest(source))  # it is a file: a pipe would never end
         elif not sync.is_current(context):
             sync.everything(context)  # verdicts that only the database holds come to the workspace
         job.record.add_input("verdicts", digest(context.paths.verdicts))
