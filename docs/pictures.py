@@ -1,6 +1,7 @@
 """Draws the pictures of the documentation: python docs/pictures.py scenes triage summary evaluate.
 
-Triage, summary and evaluate show the demo dataset of the workspace: run `make demo SERVE=0` first.
+All but scenes and check-report show the demo dataset of the workspace: run `make demo SERVE=0` and
+`curate propose demo` first.
 """
 
 import io
@@ -88,16 +89,31 @@ def _triage_page() -> Iterator[Any]:
 
 
 def _kept(screenshot: bytes, name: str) -> Path:
+    """Keep a picture of the App in few colours, among which its own small coloured words are not lost."""
     path = FOLDER / name
     shot = Image.open(io.BytesIO(screenshot)).convert("RGB")
-    shot.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    shot.quantize(256, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
     return path
 
 
 def triage() -> Path:
-    """The triage page."""
+    """The triage page, with its panels."""
     with _triage_page() as page:
+        page.page.locator("#curate-threshold canvas").wait_for()
+        page.page.locator("#curate-triage [data-queue]").first.wait_for()
+        page.settled()
         return _kept(page.page.screenshot(), "triage.png")
+
+
+def keys() -> Path:
+    """The card of keys."""
+    with _triage_page() as page:
+        page.page.set_viewport_size({"width": 1280, "height": 800})
+        page.page.locator("#curate-triage [data-queue]").first.wait_for()
+        page.settled()
+        page.page.keyboard.press("?")
+        page.page.locator("#curate-help").wait_for()
+        return _kept(page.page.screenshot(), "triage-keys.png")
 
 
 def queues() -> Path:
@@ -306,6 +322,7 @@ def _browsed(page: Path) -> Iterator[Any]:
 PICTURES = {
     "scenes": scenes,
     "triage": triage,
+    "triage-keys": keys,
     "triage-queues": queues,
     "threshold-panel": threshold_panel,
     "side-by-side": side_by_side,

@@ -117,10 +117,9 @@ def test_the_help_card_lists_the_defect_types_and_escape_closes_it(page: Page) -
     box = card.bounding_box()
     assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= 800 and box["width"] <= 1280
     assert card.evaluate("card => card.scrollHeight <= card.clientHeight")
-    assert card.evaluate(
-        "card => [...card.querySelectorAll('dt')].every((key) => key.scrollWidth <= key.clientWidth)"
-    )
-    page.save("triage-keys.png")
+    widest = card.locator("dt").filter(has_text="Shift 1")
+    widest.evaluate("key => (key.textContent = 'Shift 1 … 9')")  # as it is with nine types
+    assert widest.evaluate("key => key.scrollWidth <= key.clientWidth")
     press(page, "n")  # nothing happens under the card
     press(page, "Escape")
     card.wait_for(state="detached")
