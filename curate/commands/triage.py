@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.shell import Home, Job, Json, Name, command
+from curate.shell import Home, Job, Json, Name, asked_to_end, command
 
 HINT = (
     "Press ? on the page for the keys: o opens an image, n = normal, a = anomalous, b takes it back.\n"
@@ -24,7 +24,9 @@ SHARED_HINT = (
 
 def run(
     name: Name,
-    port: Annotated[int, typer.Option("--port", help="Port of the page; 0 takes any free one.")] = 5151,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Port of the page; 0 takes any.")
+    ] = 5151,
     since: Annotated[
         str | None,
         typer.Option("--since", help="Begin with undecided images that came then or later: 2026-11-01."),
@@ -79,7 +81,8 @@ def _told_and_served(
             {**result, "dataset": name, "address": address},
             lambda content: f"\nTriage page: {content['address']}\n{hint}",
         )
-        wait()
+        if not asked_to_end():
+            wait()
     job.say("Stopped. Every verdict is stored.")
 
 

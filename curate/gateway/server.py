@@ -14,6 +14,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from curate.errors import CurateError
+from curate.faults import plain
 from curate.gateway.accesslog import AccessLog
 from curate.gateway.application import Gateway
 from curate.gateway.origin import own_names
@@ -58,7 +59,7 @@ def opened(place: Place) -> socket.socket:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that is too long to be one
         raise _unusable(place, error) from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,9 +72,9 @@ def opened(place: Place) -> socket.socket:
     return listening
 
 
-def _unusable(place: Place, error: OSError) -> CurateError:
+def _unusable(place: Place, error: OSError | UnicodeError) -> CurateError:
     return CurateError(
-        f"CurateError: {place.host} port {place.port} cannot be listened on ({error.strerror or error}). "
+        f"CurateError: {plain(place.host, 80)} port {place.port} cannot be listened on ({_reason(error)}). "
         "Give --host an address of this machine (0.0.0.0 = all), and --port a free port."
     )
 

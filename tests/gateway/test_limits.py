@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from curate.errors import CurateError
 from curate.gateway import accesslog
 from curate.gateway.accesslog import N_OLD, AccessLog
 from curate.gateway.limits import N_FAILURES, N_FAILURES_ALL, N_KNOWN, WINDOW_S, AtATime, Failures, client
+from curate.gateway.server import Place, opened
 
 
 class Clock:
@@ -118,3 +120,10 @@ def test_writers_that_share_a_log_lose_no_line(tmp_path: Path, monkeypatch: pyte
         (w, n) for w in range(4) for n in range(150)
     ]
     assert path.stat().st_size < 2_200
+
+
+@pytest.mark.parametrize("host", ["a" * 300, "no\nname", "192.0.2.1"])
+def test_an_address_that_cannot_be_is_told_in_one_line(host: str) -> None:
+    with pytest.raises(CurateError, match="cannot be listened on") as told:
+        opened(Place(host, 0))
+    assert str(told.value).isprintable() and len(str(told.value)) < 300
