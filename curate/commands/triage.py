@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.shell import Home, Job, Json, Name, asked_to_end, command
+from curate.shell import Home, Job, Json, Name, command
 
 HINT = (
     "Press ? on the page for the keys: o opens an image, n = normal, a = anomalous, b takes it back.\n"
@@ -81,8 +81,7 @@ def _told_and_served(
             {**result, "dataset": name, "address": address},
             lambda content: f"\nTriage page: {content['address']}\n{hint}",
         )
-        if not asked_to_end():
-            wait()
+        wait()
     job.say("Stopped. Every verdict is stored.")
 
 
