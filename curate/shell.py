@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
@@ -21,6 +22,7 @@ Home = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Name = Annotated[str, typer.Argument(help="Name of the dataset in the workspace.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+_asked_to_end = threading.Event()
 INTERRUPTED = "Interrupted. Run the command again to go on; finished work is kept."
 
 
@@ -73,7 +75,8 @@ def command(verb: str, home: Path | None, as_json: bool, arguments: dict[str, An
     from curate.errors import CurateError
 
     job: Job | None = None
-    previous = signal.signal(signal.SIGTERM, _interrupted)
+    _asked_to_end.clear()
+    previous = {number: signal.signal(number, _interrupted) for number in _signals_of_end()}
     try:
         job = Job(verb, home, as_json, {key: value for key, value in arguments.items() if value is not None})
         with redirect_stdout(sys.stderr), _database_errors():  # libraries talk; stdout is for the result
@@ -98,7 +101,8 @@ def command(verb: str, home: Path | None, as_json: bool, arguments: dict[str, An
     else:
         _finish(job, "done", None)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         if job is not None:
             job.leave()
 
@@ -129,7 +133,22 @@ def _was_interrupted(error: BaseException) -> bool:
     return cause is not None and (isinstance(cause, KeyboardInterrupt) or _was_interrupted(cause))
 
 
+def asked_to_end() -> bool:
+    """Whether Ctrl-C or SIGTERM came since the command began.
+
+    To be asked before a command waits for long: a library that was at work may have swallowed the interrupt.
+    """
+    return _asked_to_end.is_set()
+
+
+def _signals_of_end() -> list[signal.Signals]:
+    """SIGTERM, and SIGINT unless it is ignored, as for jobs in the background."""
+    of_terminal = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return [signal.SIGTERM, *([signal.SIGINT] if of_terminal else [])]
+
+
 def _interrupted(number: int, frame: object) -> None:
+    _asked_to_end.set()
     raise KeyboardInterrupt
 
 

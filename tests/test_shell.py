@@ -1,13 +1,16 @@
 """What every verb does around its work: one result on stdout, clear ends, nobody in another's way."""
 
+import contextlib
 import json
+import os
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 import typer
 
-from curate.shell import INTERRUPTED, command
+from curate.shell import INTERRUPTED, asked_to_end, command
 from curate.steps.alone import STORE, alone
 from curate.steps.record import Context
 from curate.workspace import Workspace
@@ -55,6 +58,20 @@ def test_clean_up_that_fails_after_ctrl_c_still_counts_as_interrupted(tmp_path: 
             {}["half loaded"]  # type: ignore[index]
     assert end.value.exit_code == 130
     assert not list(tmp_path.rglob("error.txt"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_a_library_swallows_is_not_forgotten(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with command("triage", tmp_path, False, {}):
+        assert not asked_to_end()
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        assert asked_to_end()
+    with command("triage", tmp_path, False, {}):
+        assert not asked_to_end()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_second_command_on_a_dataset_waits_for_the_first(tmp_path: Path) -> None:

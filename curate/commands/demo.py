@@ -15,7 +15,7 @@ def run(
         bool, typer.Option("--serve/--no-serve", help="Open the triage page at the end.")
     ] = True,
     port: Annotated[
-        int, typer.Option("--port", help="Port of the triage page; 0 takes any free one.")
+        int, typer.Option("--port", min=0, max=65_535, help="Port of the triage page; 0 takes any free one.")
     ] = 5151,
     seed: Seed = 0,
     home: Home = None,

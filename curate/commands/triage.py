@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.shell import Home, Job, Json, Name, command
+from curate.shell import Home, Job, Json, Name, asked_to_end, command
 
 HINT = (
     "Press ? on the page for the keys: o opens an image, n = normal, a = anomalous, b takes it back.\n"
@@ -81,7 +81,8 @@ def _told_and_served(
             {**result, "dataset": name, "address": address},
             lambda content: f"\nTriage page: {content['address']}\n{hint}",
         )
-        wait()
+        if not asked_to_end():
+            wait()
     job.say("Stopped. Every verdict is stored.")
 
 
