@@ -25,7 +25,7 @@ from curate.tables import from_rows
 from curate.tables import to_rows as rows_of
 from tests.helpers.places import REPOSITORY
 
-LIMIT_S = 5.0
+LIMIT_S = 60.0  # a case takes a fraction of a second; a busy machine is no fault
 MASK_FAULTS = frozenset({"unreadable_mask", "mask_size", "ambiguous_mask", "mask_conflict"})
 CODE = tuple(
     os.path.normpath(folder)
