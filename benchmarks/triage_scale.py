@@ -203,27 +203,28 @@ def page_s(home: Path, n_times: int) -> dict[str, dict[str, list[list[float]]]]:
     def note(kind: str, name: str, spent: tuple[float, float]) -> None:
         found[kind].setdefault(name, []).append([round(value, 2) for value in spent])
 
-    with connect(home), serve(NAME) as app, opened(app.url) as page:
+    with connect(home):
         held = load(NAME)
         slugs = {queue.name: queue.slug for queue in listed(NAME, counted=False)}
         views = {name: held.load_saved_view(name) for name in QUEUES if name in slugs}
-        clock = Clock(page.page, app.url.split("?")[0])
-        for _ in range(n_times):
-            for name, view in views.items():
-                note("open", name, clock.open(slugs[name], view))
-            before = None  # two queues may begin with the same image: then nothing would be seen to change
-            for name, view in [*views.items()][1:]:
-                if clock.told(view) != before:
-                    note("choose", name, clock.choose(slugs[name], view))
-                before = clock.told(view)
-            for kind, name in (("sort", "not looked at yet"), ("sort all", None)):
-                if name:
-                    clock.open(slugs[name], views[name])
-                else:
-                    page.page.goto(clock.address)
-                    page.page.wait_for_selector("[data-cy=looker]")
-                for field in SORTED_BY:
-                    note(kind, field, clock.sort(field, views[name] if name else held))
+        for _ in range(n_times):  # a server each time: it remembers how the grid was sorted last
+            with serve(NAME) as app, opened(app.url) as page:
+                clock = Clock(page.page, app.url.split("?")[0])
+                for name, view in views.items():
+                    note("open", name, clock.open(slugs[name], view))
+                before = None  # two queues may begin with the same image: then no change would be seen
+                for name, view in [*views.items()][1:]:
+                    if clock.told(view) != before:
+                        note("choose", name, clock.choose(slugs[name], view))
+                    before = clock.told(view)
+                for kind, name in (("sort", "not looked at yet"), ("sort all", None)):
+                    if name:
+                        clock.open(slugs[name], views[name])
+                    else:
+                        page.page.goto(clock.address)
+                        page.page.wait_for_selector("[data-cy=looker]")
+                    for field in SORTED_BY:
+                        note(kind, field, clock.sort(field, views[name] if name else held))
     return found
 
 
