@@ -104,14 +104,31 @@ def connect(home: Path, runtime_dir: Path | None = None) -> Database:
     lock = _locked(run / "users.lock", fcntl.LOCK_SH)
     try:
         with _locked(run / "start.lock", fcntl.LOCK_EX):
-            if not _is_running(run / "keeper.lock", socket_path):
-                _start_keeper(mongod, home, socket_path)
-            _ping(uri, home)
+            _ask(mongod, home, run / "keeper.lock", socket_path, uri)
             _recount(uri, run / "unclean")
         return Database(home, uri, OWN_NAME, lock)
     except BaseException:
         lock.close()
         raise
+
+
+def _ask(mongod: Path, home: Path, keeper: Path, socket_path: Path, uri: str) -> None:
+    """Have the server answer: start it unless it runs; one that was dying when it was looked at, too.
+
+    Raises:
+        DatabaseDown: it does not start or does not answer.
+    """
+    ran = _is_running(keeper, socket_path)
+    if not ran:
+        _start_keeper(mongod, home, socket_path)
+    try:
+        _ping(uri, home)
+    except DatabaseDown:
+        if not ran:
+            raise
+        if not _is_running(keeper, socket_path):
+            _start_keeper(mongod, home, socket_path)
+        _ping(uri, home)
 
 
 def hold(home: Path) -> None:

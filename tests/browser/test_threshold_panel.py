@@ -176,7 +176,7 @@ def test_decisions_show_by_themselves_and_are_taken_back_in_the_panel(page: Page
     panel.get_by_text("✓ normal").wait_for()
     panel.locator("[data-queue=decided] b").get_by_text("1").wait_for()
     panel.get_by_role("button", name="Undo:").click()
-    panel.get_by_text("0 of 48 images decided").wait_for()
+    panel.get_by_text("0 of 48 images looked at").wait_for()
     assert [row["verdict"] for row in verdicts.read_log(NAME)] == ["normal", "undone"]
     panel.get_by_text("None yet.").wait_for()
 
@@ -222,7 +222,7 @@ def test_without_scores_the_panel_says_what_to_run(page: Page) -> None:
     origin = page.page.url.split("/datasets")[0]
     page.page.goto(f"{origin}/datasets/{UNSCORED}?workspace=triage")
     page.page.get_by_text(f"Run: curate score {UNSCORED}").wait_for()
-    page.page.get_by_text("0 of 3 images decided").wait_for()
+    page.page.get_by_text("0 of 3 images looked at").wait_for()
     page.page.get_by_text("There are no saved views yet.").wait_for()
     page.save("threshold-empty.png")
     assert page.elsewhere == []

@@ -1,6 +1,8 @@
 """The real gateway in front of the real App server, and everything a stranger or a guest might try."""
 
 import base64
+import contextlib
+import http.client
 import json
 import subprocess
 import sys
@@ -280,12 +282,11 @@ def listened(shared: SharedPage, session: str, heard: list[bytes], ended: thread
     headers = {
         "Content-Type": "text/event-stream", "Origin": shared.origin, "Cookie": f"{shared.cookie}={session}"
     }  # fmt: skip
-    connection = shared.connection()
-    connection.request("POST", "/events", json.dumps(body), headers)
-    answer = connection.getresponse()
-    while piece := answer.read1(65536):
-        heard.append(piece)
-    connection.close()
+    with contextlib.closing(shared.connection()) as connection:
+        connection.request("POST", "/events", json.dumps(body), headers)
+        with contextlib.suppress(http.client.IncompleteRead), connection.getresponse() as answer:
+            while piece := answer.read1(65536):
+                heard.append(piece)
     ended.set()
 
 
