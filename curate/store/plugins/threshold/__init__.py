@@ -5,30 +5,12 @@ threshold_scores only reads; threshold_store keeps a decision.
 
 from typing import Any
 
-import fiftyone.operators as foo
-
-from curate.errors import CurateError
 from curate.steps import threshold_by_hand
 from curate.steps.record import Context
 from curate.store import threshold_panel
 from curate.store.acting import user
+from curate.store.answering import register_answers
 from curate.workspace import Workspace
-
-
-class ThresholdOperator(foo.Operator):  # type: ignore[misc]
-    """Answers the page's script; `error` in the answer is for the person at the panel."""
-
-    key: str
-
-    @property
-    def config(self) -> Any:
-        return foo.OperatorConfig(name=self.key, label=self.key, unlisted=True)
-
-    def execute(self, ctx: Any) -> dict[str, Any]:
-        try:
-            return _scores(ctx) if self.key == "threshold_scores" else _store(ctx)
-        except (CurateError, ValueError) as error:
-            return {"error": str(error)}
 
 
 def _context(ctx: Any) -> Context:
@@ -53,6 +35,5 @@ def _store(ctx: Any) -> dict[str, Any]:
 
 
 def register(plugin: Any) -> None:
-    """Called by FiftyOne: it wants one class per operator and makes the operators itself."""
-    for key in ("threshold_scores", "threshold_store"):
-        plugin.register(type(key, (ThresholdOperator,), {"key": key}))
+    """Called by FiftyOne."""
+    register_answers(plugin, {"threshold_scores": _scores, "threshold_store": _store})
