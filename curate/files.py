@@ -2,10 +2,10 @@
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,8 @@ PARTIAL = ".partial"
 OWN_PARTIAL = re.compile(r"\..*\.(\d+)-[^.]+\.partial")
 DAY_S = 24 * 60 * 60
 HASH_BLOCK = 1 << 20
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+_NUMBERS = itertools.count()  # of the files that this process began
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True, mode: int = 0o644) -> None:
@@ -33,29 +35,61 @@ def write_bytes(path: Path, content: bytes, durable: bool = True, mode: int = 0o
         StorageFull: no space is left, or the quota is reached; the target is unchanged.
         Unreadable: the folder may not be written.
     """
-    with whole(path, durable, mode) as file:
-        file.write(content)
+    with writing(path):
+        handle, name = _begin(path, mode)
+        try:
+            try:
+                _write_all(handle, content)
+                if durable:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
 def whole(path: Path, durable: bool = True, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when the block ends without an error; see write_bytes."""
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:40]}.{os.getpid()}-", suffix=PARTIAL, dir=path.parent
-        )
+        handle, name = _begin(path, mode)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            Path(name).chmod(mode)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _begin(path: Path, mode: int) -> tuple[int, str]:
+    """Open a new file beside the target: its descriptor and its name, which tells the process."""
+    folder, name = os.path.split(path)
+    start = os.path.join(folder, f".{name[:40]}.{os.getpid()}-")  # noqa: PTH118 -- thousands are written
+    while True:
+        partial = f"{start}{next(_NUMBERS):x}{PARTIAL}"
+        try:
+            handle = os.open(partial, NEW_FILE, mode)
+        except FileExistsError:  # of a killed process that had the same number
+            continue
+        except FileNotFoundError:
+            if os.path.isdir(folder or "."):  # noqa: PTH112
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+            continue
+        os.fchmod(handle, mode)  # whatever the umask
+        return handle, partial
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
 
 
 def sweep(folder: Path, only_dead: bool = True) -> list[Path]:

@@ -1,6 +1,7 @@
 """Files are whole or absent, whatever happens while they are written."""
 
 import errno
+import itertools
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from curate import files
 from curate.errors import Missing, StorageFull, Unreadable
 from curate.files import fingerprint, read_json, sha256_file, write_bytes, write_json, writing
 from curate.steps.alone import alone
@@ -21,6 +23,28 @@ def test_write_replaces_whole_files_and_leaves_no_partial(tmp_path: Path) -> Non
     write_bytes(target, b"new and longer")
     assert target.read_bytes() == b"new and longer"
     assert [path.name for path in target.parent.iterdir()] == ["file.bin"]
+
+
+def test_a_file_that_a_killed_process_of_the_same_number_left_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_NUMBERS", itertools.count())
+    left = tmp_path / f".file.bin.{os.getpid()}-0.partial"
+    left.write_bytes(b"half")
+    write_bytes(tmp_path / "file.bin", b"whole")
+    assert (tmp_path / "file.bin").read_bytes() == b"whole"
+    assert left.read_bytes() == b"half"  # swept by the next command, when its process is seen to be gone
+
+
+def test_who_may_read_a_file_does_not_depend_on_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_bytes(tmp_path / "for all.bin", b"x")
+        write_bytes(tmp_path / "secret.bin", b"x", mode=0o600)
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("for all.bin", "secret.bin")]
+    assert modes == [0o644, 0o600]
 
 
 def test_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path: Path) -> None:
