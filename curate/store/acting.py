@@ -1,13 +1,15 @@
 """Carries out a triage operator: reads what holds, lets the operator decide, stores its verdicts."""
 
 import getpass
+import inspect
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from curate import defect_names
 from curate.person_names import usable
 from curate.registry import lookup
 from curate.store import offering, shown, verdicts
@@ -66,6 +68,7 @@ def act(
         DatabaseDown: the database stopped.
     """
     run = lookup(TRIAGE, operator, "triage operator").run
+    _need_known(run, operator, options)
     who = by or user()
     sample_ids = list(dict.fromkeys(map(sample_id_of, document_ids)))
     paths = Workspace.at().dataset(dataset_name)
@@ -87,6 +90,20 @@ def act(
         if seen and operator in OFFERS:
             offering.follow(dataset_name, [row["sample_id"] for row in rows], seen, paths)
         return n_verdicts
+
+
+def _need_known(run: Any, operator: str, options: Mapping[str, Any]) -> None:
+    """Refuse what an operator cannot be told, before a mask is stored for it.
+
+    Raises:
+        ValueError: it has no such option, or the defect type cannot be used.
+    """
+    known = set(inspect.signature(run).parameters) - {"samples", "by", "at"}
+    if unknown := sorted(options.keys() - known):
+        takes = f"takes only {', '.join(sorted(known))}" if known else "takes nothing beside the images"
+        raise ValueError(f'"{operator}" has no option {", ".join(unknown)}: it {takes}.')
+    if (defect_type := options.get("defect_type")) is not None:
+        defect_names.usable(defect_type)
 
 
 def _with_proposed(

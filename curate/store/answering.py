@@ -6,12 +6,16 @@ from typing import Any
 import fiftyone.operators as foo
 
 from curate.errors import CurateError
+from curate.store import asked
 
 Answering = Callable[[Any], dict[str, Any]]
 
 
 class ScriptOperator(foo.Operator):  # type: ignore[misc]
-    """Runs `answering` on the context of a request; `error` in the answer is for the person at the page."""
+    """Runs `answering` on the context of a request; `error` in the answer is for the person at the page.
+
+    It is run only when the request names a dataset, and its parameters are an object.
+    """
 
     key: str
     answering: Answering
@@ -22,6 +26,8 @@ class ScriptOperator(foo.Operator):  # type: ignore[misc]
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         try:
+            asked.dataset_name(ctx)
+            asked.params(ctx)
             return type(self).answering(ctx)
         except (CurateError, ValueError) as error:
             return {"error": str(error)}

@@ -137,6 +137,8 @@ def main(parent: int, listening: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
+    from curate.store.well_formed import well_formed
+
     config = Config()
     config.bind = [f"fd://{listening}"]
     config.use_reloader = False
@@ -147,7 +149,7 @@ def main(parent: int, listening: int) -> None:
         from curate.store.enclosure import enclose
 
         enclose(only)
-    application: Any = guarded(app, Path(os.environ["CURATE_HOME"]), only, secret)
+    application: Any = guarded(well_formed(app), Path(os.environ["CURATE_HOME"]), only, secret)
     asyncio.run(serve(application, config))
 
 

@@ -2,32 +2,20 @@
 
 from typing import Any
 
-import fiftyone.operators as foo
-
-from curate.errors import CurateError
 from curate.steps import embed_on_request
-from curate.store import colours, comparison
+from curate.store import asked, colours, comparison
+from curate.store.answering import register_answers
 
 
-class CompareOperator(foo.Operator):  # type: ignore[misc]
-    """`error` in the answer is for the person at the panel."""
+def _look(ctx: Any) -> dict[str, Any]:
+    looked = comparison.look(ctx.dataset_name, asked.document_id(ctx.params, "id") or "")
+    return {**looked, "colours": colours.table()}
 
-    key: str
 
-    @property
-    def config(self) -> Any:
-        return foo.OperatorConfig(name=self.key, label=self.key, unlisted=True)
-
-    def execute(self, ctx: Any) -> dict[str, Any]:
-        try:
-            if self.key == "compare_embed":
-                return embed_on_request.state(ctx.dataset_name, bool(ctx.params.get("start")))
-            return {**comparison.look(ctx.dataset_name, ctx.params["id"]), "colours": colours.table()}
-        except (CurateError, ValueError) as error:
-            return {"error": str(error)}
+def _embed(ctx: Any) -> dict[str, Any]:
+    return embed_on_request.state(ctx.dataset_name, asked.flag(ctx.params, "start"))
 
 
 def register(plugin: Any) -> None:
-    """Called by FiftyOne: it wants one class per operator and makes the operators itself."""
-    for key in ("compare_look", "compare_embed"):
-        plugin.register(type(key, (CompareOperator,), {"key": key}))
+    """Called by FiftyOne."""
+    register_answers(plugin, {"compare_look": _look, "compare_embed": _embed})

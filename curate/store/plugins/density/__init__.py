@@ -2,41 +2,37 @@
 
 from typing import Any
 
-import fiftyone.operators as foo
-
-from curate.errors import CurateError
-from curate.store import colours, density
+from curate.store import asked, colours, density
+from curate.store.answering import register_answers
 
 LIMIT_S = 1.5  # of one answer; the panel asks again while images are left, and tells how far it is
 
 
-class DensityOperator(foo.Operator):  # type: ignore[misc]
-    """`error` in the answer is for the person at the panel."""
+def _chosen(ctx: Any) -> tuple[dict[str, Any], density.Asked, str | None]:
+    """What can be chosen, what is chosen, and the one defect type that is counted."""
+    given = ctx.params
+    category, source = asked.text(given, "category"), asked.text(given, "source")
+    defect_type = asked.text(given, "defect_type") or None
+    choices = density.choices(ctx.dataset_name, asked.document_id(given, "image", required=False))
+    if category and category not in choices["categories"]:
+        known = ", ".join(choices["categories"])
+        raise ValueError(f'No image is of the category "{category[:60]}". Known: {known}.')
+    return choices, density.Asked(category or choices["category"], source or density.TRUTH), defect_type
 
-    key: str
 
-    @property
-    def config(self) -> Any:
-        return foo.OperatorConfig(name=self.key, label=self.key, unlisted=True)
+def _look(ctx: Any) -> dict[str, Any]:
+    choices, chosen, defect_type = _chosen(ctx)
+    seen = density.look(ctx.dataset_name, chosen, defect_type, LIMIT_S)
+    about = {"category": chosen.category, "source": chosen.source}
+    return {**choices, **seen, **about, "colours": colours.table()}
 
-    def execute(self, ctx: Any) -> dict[str, Any]:
-        name, wanted = ctx.dataset_name, ctx.params
-        try:
-            choices = density.choices(name, wanted.get("image"))
-            asked = density.Asked(
-                wanted.get("category") or choices["category"], wanted.get("source") or density.TRUTH
-            )
-            defect_type = wanted.get("defect_type") or None
-            if self.key == "density_images":
-                return {"ids": density.images(name, asked, wanted["cells"], defect_type)}
-            seen = density.look(name, asked, defect_type, LIMIT_S)
-            chosen = {"category": asked.category, "source": asked.source}
-            return {**choices, **seen, **chosen, "colours": colours.table()}
-        except (CurateError, ValueError) as error:
-            return {"error": str(error)}
+
+def _images(ctx: Any) -> dict[str, Any]:
+    cells = asked.cells(ctx.params, "cells")
+    _, chosen, defect_type = _chosen(ctx)
+    return {"ids": density.images(ctx.dataset_name, chosen, cells, defect_type)}
 
 
 def register(plugin: Any) -> None:
-    """Called by FiftyOne: it wants one class per operator and makes the operators itself."""
-    for key in ("density_look", "density_images"):
-        plugin.register(type(key, (DensityOperator,), {"key": key}))
+    """Called by FiftyOne."""
+    register_answers(plugin, {"density_look": _look, "density_images": _images})

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from curate.store import queues, triage_panel
+from curate.store import asked, queues, triage_panel
 from curate.store.acting import user
 from curate.store.answering import register_answers
 
@@ -13,7 +13,7 @@ def _queues(ctx: Any) -> dict[str, Any]:
 
 
 def _state(ctx: Any) -> dict[str, Any]:
-    return triage_panel.state(ctx.dataset_name, user(), ctx.params.get("known"))
+    return triage_panel.state(ctx.dataset_name, user(), asked.text(ctx.params, "known"))
 
 
 def register(plugin: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from curate.steps import threshold_by_hand
 from curate.steps.record import Context
-from curate.store import threshold_panel
+from curate.store import asked, threshold_panel
 from curate.store.acting import user
 from curate.store.answering import register_answers
 from curate.workspace import Workspace
@@ -19,18 +19,17 @@ def _context(ctx: Any) -> Context:
 
 
 def _scores(ctx: Any) -> dict[str, Any]:
-    detector = ctx.params.get("detector")
+    detector = asked.text(ctx.params, "detector")
     return threshold_panel.content(
         ctx.dataset_name, detector, lambda name: threshold_by_hand.left_out(_context(ctx), name)
     )
 
 
 def _store(ctx: Any) -> dict[str, Any]:
-    asked = ctx.params
-    made = threshold_by_hand.decide(
-        _context(ctx), asked["detector"], asked["values"], asked.get("review_from") or {},
-        asked.get("why") or "", user(),
-    )  # fmt: skip
+    given = ctx.params
+    detector, why = asked.needed(given, "detector"), asked.text(given, "why") or ""
+    values, review_from = asked.numbers(given, "values"), asked.numbers(given, "review_from")
+    made = threshold_by_hand.decide(_context(ctx), detector, values, review_from, why, user())
     return {key: made[key] for key in ("id", "by", "at", "fresh", "note")}
 
 

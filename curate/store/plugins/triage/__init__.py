@@ -4,6 +4,7 @@ The keys are pressed in press.js. The scripts call the operators keys_begin, key
 only keys_decide changes anything.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone.operators as foo
@@ -11,8 +12,10 @@ from fiftyone.operators import types
 from fiftyone.server.view import get_view
 
 from curate.errors import CurateError
-from curate.store import keys
+from curate.store import asked, keys
 from curate.store.acting import act, known_defect_types
+from curate.store.answering import register_answers
+from curate.store.failures import database_errors
 
 LABELS = {
     "accept_normal": ("Accept as normal", "check_circle", "as normal"),
@@ -27,8 +30,8 @@ NOTHING = {
     "undo": "Nothing to do: these images have no verdict of yours to undo.",
     "accept_mask": "Nothing to do: no mask is proposed for these images.",
 }
-LOOKED = ("place", "detector", "seconds")
-LOADING = "The page is still loading. Press the key once more."
+PLACES = ("image", "grid")
+LONGEST_TYPE = 200  # characters of a defect type, which is a folder's name in exports
 
 
 class TriageOperator(foo.Operator):  # type: ignore[misc]
@@ -52,12 +55,17 @@ class TriageOperator(foo.Operator):  # type: ignore[misc]
     def resolve_input(self, ctx: Any) -> Any:
         if self.key != "mark_anomalous":
             return None
-        chosen = _chosen(ctx)
+        try:
+            name, chosen = asked.dataset_name(ctx), _chosen(ctx)
+            _options(self.key, asked.params(ctx))
+            n_images, known_types = len(ctx.dataset), known_defect_types(name)
+        except (CurateError, ValueError):  # `execute` says it; FiftyOne would answer with a traceback here
+            return None
         inputs = types.Object()
-        inputs.view("count", types.Notice(label=f"{len(chosen)} of {len(ctx.dataset)} images chosen"))
+        inputs.view("count", types.Notice(label=f"{len(chosen)} of {n_images} images chosen"))
         known = types.AutocompleteView(allow_user_input=True, allow_clearing=True)
-        for name in known_defect_types(ctx.dataset.name):
-            known.add_choice(name, label=name)
+        for each in known_types:
+            known.add_choice(each, label=each)
         inputs.str(
             "defect_type", label="Defect type", view=known, required=False,
             description="Choose one or write a new one. Left empty, the types of the source stay.",
@@ -66,17 +74,13 @@ class TriageOperator(foo.Operator):  # type: ignore[misc]
         return types.Property(inputs, view=prompt)
 
     def execute(self, ctx: Any) -> dict[str, int]:
-        chosen = _chosen(ctx)
-        if not chosen and self.key != "undo":
-            ctx.ops.notify("Choose one or more images first.", variant="warning")
-            return {"n_verdicts": 0}
-        defect_type = (ctx.params.get("defect_type") or "").strip()
-        options: dict[str, Any] = (
-            {"defect_type": defect_type} if self.key == "mark_anomalous" and defect_type else {}
-        )
         try:
-            place = "image" if self.here else "grid"
-            n_verdicts = act(ctx.dataset.name, self.key, chosen, place=place, **options)
+            name, chosen = asked.dataset_name(ctx), _chosen(ctx)
+            options = _options(self.key, asked.params(ctx))
+            if not chosen and self.key != "undo":
+                ctx.ops.notify("Choose one or more images first.", variant="warning")
+                return {"n_verdicts": 0}
+            n_verdicts = act(name, self.key, chosen, place="image" if self.here else "grid", **options)
         except (CurateError, ValueError) as error:
             ctx.ops.notify(str(error), variant="error")
             return {"n_verdicts": 0}
@@ -86,7 +90,17 @@ class TriageOperator(foo.Operator):  # type: ignore[misc]
 
 def _chosen(ctx: Any) -> list[str]:
     """Selected samples, else the one that is open, as document ids."""
-    return list(ctx.selected) or ([ctx.current_sample] if ctx.current_sample else [])
+    if ctx.selected:
+        return asked.document_ids(ctx.selected, "selected")
+    return asked.document_ids([ctx.current_sample], "current_sample") if ctx.current_sample else []
+
+
+def _options(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a triage operator is told beside the images; an empty defect type is none."""
+    if key != "mark_anomalous":
+        return {}
+    defect_type = (asked.text(given, "defect_type", longest=LONGEST_TYPE) or "").strip()
+    return {"defect_type": defect_type} if defect_type else {}
 
 
 def _tell(ctx: Any, key: str, n_verdicts: int) -> None:
@@ -101,37 +115,46 @@ def _tell(ctx: Any, key: str, n_verdicts: int) -> None:
         ctx.ops.reload_samples()  # the open sample's own values
 
 
-class KeysOperator(foo.Operator):  # type: ignore[misc]
-    """Answers the page's script; `error` in the answer is for the person at the keys."""
-
-    key: str
-
-    @property
-    def config(self) -> Any:
-        return foo.OperatorConfig(name=self.key, label=self.key, unlisted=True)
-
-    def execute(self, ctx: Any) -> dict[str, Any]:
-        try:
-            wanted, name = ctx.params, ctx.dataset_name  # ctx.dataset would be loaded first
-            if not name:
-                raise ValueError(LOADING)
-            if self.key == "keys_begin":
-                return keys.begin(name, _walked(ctx) if wanted.get("walk") else None)
-            if self.key == "keys_strongest":
-                return {"box": keys.strongest(name, wanted["id"], wanted.get("detector"))}
-            looked = {each: wanted[each] for each in LOOKED if wanted.get(each) is not None}
-            return keys.decide(name, wanted["operator"], wanted["ids"], wanted.get("defect_type"), **looked)
-        except (CurateError, ValueError) as error:
-            return {"error": str(error)}
+def _begin(ctx: Any) -> dict[str, Any]:
+    return keys.begin(ctx.dataset_name, _walked(ctx) if asked.flag(ctx.params, "walk") else None)
 
 
+def _strongest(ctx: Any) -> dict[str, Any]:
+    document_id, detector = asked.document_id(ctx.params, "id"), asked.text(ctx.params, "detector")
+    return {"box": keys.strongest(ctx.dataset_name, document_id or "", detector)}
+
+
+def _decide(ctx: Any) -> dict[str, Any]:
+    given = ctx.params
+    defect_type = asked.text(given, "defect_type", longest=LONGEST_TYPE)
+    looked = {
+        "place": asked.choice(given, "place", PLACES),
+        "detector": asked.text(given, "detector"),
+        "seconds": asked.number(given, "seconds"),
+    }
+    operator, ids = asked.needed(given, "operator"), asked.document_ids(given.get("ids"))
+    told = {key: value for key, value in looked.items() if value is not None}
+    return keys.decide(ctx.dataset_name, operator, ids, defect_type, **told)
+
+
+@database_errors()
 def _walked(ctx: Any) -> Any:
     """The view in the grid with the sidebar's filters and the grid's own order; ctx.view lacks both."""
-    asked, params = ctx.request_params, ctx.params
-    return get_view(
-        ctx.dataset, stages=asked.get("view"), filters=asked.get("filters"),
-        extended_stages=asked.get("extended"), sort_by=params.get("sort_by"), desc=params.get("descending"),
-    )  # fmt: skip
+    request, given = ctx.request_params, ctx.params
+    sort_by, descending = asked.text(given, "sort_by"), asked.flag(given, "descending")
+    try:
+        return get_view(
+            ctx.dataset, stages=request.get("view"), filters=request.get("filters"),
+            extended_stages=request.get("extended"), sort_by=sort_by, desc=descending,
+        )  # fmt: skip
+    except (
+        AttributeError,
+        ImportError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # what it raises on what is no view
+        raise ValueError(f"The view of the page cannot be read ({error}). {asked.ADVICE}") from error
 
 
 def register(plugin: Any) -> None:
@@ -140,5 +163,4 @@ def register(plugin: Any) -> None:
         for here in (False, True):
             attributes = {"key": key, "here": here}
             plugin.register(type(f"{key}_here" if here else key, (TriageOperator,), attributes))
-    for key in ("keys_begin", "keys_decide", "keys_strongest"):
-        plugin.register(type(key, (KeysOperator,), {"key": key}))
+    register_answers(plugin, {"keys_begin": _begin, "keys_decide": _decide, "keys_strongest": _strongest})
