@@ -71,6 +71,7 @@ def _begin(path: Path, mode: int) -> tuple[int, str]:
     """Open a new file beside the target: its descriptor and its name, which tells the process."""
     folder, name = os.path.split(path)
     start = os.path.join(folder, f".{name[:40]}.{os.getpid()}-")  # noqa: PTH118 -- thousands are written
+    made = False
     while True:
         partial = f"{start}{next(_NUMBERS):x}{PARTIAL}"
         try:
@@ -78,9 +79,10 @@ def _begin(path: Path, mode: int) -> tuple[int, str]:
         except FileExistsError:  # of a killed process that had the same number
             continue
         except FileNotFoundError:
-            if os.path.isdir(folder or "."):  # noqa: PTH112
+            if made:
                 raise
             path.parent.mkdir(parents=True, exist_ok=True)
+            made = True
             continue
         os.fchmod(handle, mode)  # whatever the umask
         return handle, partial

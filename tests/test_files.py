@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_a_file_that_a_killed_process_of_the_same_number_left_is_in_nobodys_way(
     write_bytes(tmp_path / "file.bin", b"whole")
     assert (tmp_path / "file.bin").read_bytes() == b"whole"
     assert left.read_bytes() == b"half"  # swept by the next command, when its process is seen to be gone
+
+
+def test_several_threads_write_the_first_files_of_a_folder(tmp_path: Path) -> None:
+    for attempt in range(50):
+        folder = tmp_path / str(attempt)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name, folder=folder: write_bytes(folder / f"{name}", b"x"), range(8)))
+        assert len(list(folder.iterdir())) == 8
 
 
 def test_who_may_read_a_file_does_not_depend_on_the_umask(tmp_path: Path) -> None:
