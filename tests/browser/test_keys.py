@@ -151,7 +151,8 @@ def test_in_the_grid_nothing_ticked_is_said_and_ticked_images_are_decided(page: 
     page.wait_for_count("18 samples")
     press(page, "b")
     told(page, "taken back: 2 images")
-    assert [row["verdict"] for row in stored(page, 4)[2:]] == ["undone"] * 2
+    taken_back = [(row["verdict"], row["shown"]["place"]) for row in stored(page, 4)[2:]]
+    assert taken_back == [("undone", "grid")] * 2
     page.wait_for_count("20 samples")
 
 
@@ -217,6 +218,7 @@ def test_taking_back_shows_that_image_again(page: Page) -> None:
     last = stored(page, N_DECIDED + 1)[-1]
     back = shown(page, but=after)
     assert (last["sample_id"], last["verdict"]) == (sample_id(back), "undone")
+    assert last["shown"]["place"] == "image"
 
 
 def test_arrows_walk_through_the_view_as_it_was_opened(page: Page) -> None:

@@ -73,7 +73,7 @@ export async function undo() {
   const chosen = here ? [] : ticked;
   const ids = chosen.length ? chosen : given.at(-1) ?? [];
   if (here) await follow(here);
-  const samples = await store({ operator: "undo", ids }, dataset);
+  const samples = await store({ operator: "undo", ids, place: here ? "image" : "grid" }, dataset);
   if (!chosen.length) given.pop();
   if (!samples.length) return toast("Nothing to take back.");
   toast(`↶ taken back: ${named(samples)}`);
