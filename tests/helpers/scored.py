@@ -1,14 +1,35 @@
 """Anomaly maps and scores as a detector would leave them, made from the truth and seeded noise."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
 from curate import tables
 from curate.anomaly_maps import encode_raw
 from curate.files import write_bytes, write_json
+from curate.recipe import Source
 from curate.schema import load as contract
+from curate.steps import ingest, split
 from curate.steps.record import Context, digest, finish
-from tests.helpers.tiny import HEIGHT, WIDTH
+from curate.workspace import Workspace
+from tests.helpers.tiny import HEIGHT, WIDTH, write_mvtec
+
+
+def undecided(folder: Path) -> Context:
+    """A scored dataset without a threshold: half of the delivered test part is for calibration."""
+    root = write_mvtec(folder / "images", n_train=4, n_good=24, n_per_defect=10)
+    workspace = Workspace.at(folder / "home")
+    made = Context(workspace, workspace.dataset("toy"))
+    ingest.run(made, Source(root, "mvtec_ad"))
+    split.run(made)
+    score_with_maps(made)
+    return made
+
+
+def decision_files(context: Context) -> list[str]:
+    """Names of the files that keep its decisions about thresholds."""
+    return sorted(path.name for path in context.paths.decisions.glob("*"))
 
 
 def score_with_maps(context: Context, seed: int = 0, detector: str = "padim", strength: float = 2.0) -> None:
