@@ -5,6 +5,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from curate import tables
 from curate.anomaly_maps import encode_raw
@@ -41,6 +42,20 @@ def scored(context: Context, *detectors: str) -> Context:
     for detector in detectors or tuple(STRENGTHS):
         _score(context, detector)
     return context
+
+
+def rows_tested(context: Context, category: str, detector: str) -> pd.DataFrame:
+    """Samples of the test part with their scores by a detector."""
+    samples = tables.read(context.paths.samples).merge(tables.read(context.paths.split), on="sample_id")
+    scores = tables.read(context.paths.detector(detector) / "predictions.parquet")
+    merged = samples.merge(scores[["sample_id", "anomaly_score"]], on="sample_id")
+    return merged[(merged["category"] == category) & (merged["assigned_split"] == "test")]
+
+
+def part(evaluation: dict[str, Any], detector: str, category: str) -> dict[str, Any]:
+    """What an evaluation holds of one detector in one category."""
+    (found,) = (each for each in evaluation["detectors"] if each["detector"] == detector)
+    return found["categories"][category]  # type: ignore[no-any-return]
 
 
 def _score(context: Context, detector: str) -> None:
