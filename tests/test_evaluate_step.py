@@ -16,7 +16,7 @@ from curate.files import read_json
 from curate.metrics import auroc
 from curate.steps import evaluate, evaluation_outputs, threshold
 from curate.steps.record import Context
-from tests.helpers.evaluated import dataset, part, scored, rows_tested
+from tests.helpers.evaluated import dataset, part, rows_tested, scored
 
 QUICK = Options(n_replicates=20)
 

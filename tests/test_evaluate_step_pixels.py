@@ -13,7 +13,7 @@ from curate.masks import read_mask
 from curate.metrics import seg_f1
 from curate.steps import evaluate, threshold
 from curate.steps.record import Context
-from tests.helpers.evaluated import dataset, part, scored, rows_tested
+from tests.helpers.evaluated import dataset, part, rows_tested, scored
 
 QUICK = Options(n_replicates=20)
 
