@@ -19,8 +19,10 @@ class AccessLog:
     cookies nor what follows a "?" are written.
     """
 
-    def __init__(self, path: Path, largest_bytes: int = LARGEST_BYTES) -> None:
-        self.path, self._largest = path, largest_bytes
+    def __init__(
+        self, path: Path, largest_bytes: int = LARGEST_BYTES, longest_text: int = LONGEST_TEXT
+    ) -> None:
+        self.path, self._largest, self._longest = path, largest_bytes, longest_text
 
     def write(self, **told: Any) -> None:
         """Append one line.
@@ -28,7 +30,9 @@ class AccessLog:
         Raises:
             OSError: the disk is full, or the file may not be written.
         """
-        cut = {key: value[:LONGEST_TEXT] if isinstance(value, str) else value for key, value in told.items()}
+        cut = {
+            key: value[: self._longest] if isinstance(value, str) else value for key, value in told.items()
+        }
         row = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **cut}
         line = (json.dumps(row, ensure_ascii=True) + "\n").encode()  # no line break can come in from outside
         while True:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from curate.gateway import pages
+from curate.gateway.errorlog import FILE, ErrorLog
 from curate.gateway.limits import Failures, client
 from curate.gateway.outer import TOLD
 from curate.gateway.passing import passed
@@ -50,6 +51,7 @@ class Gateway:
     people: People
     tls: bool
     port: int
+    errors: ErrorLog
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.access)
@@ -184,9 +186,15 @@ class Gateway:
         content = (
             None if body is None else json.dumps(body).encode()
         )  # read once, and nobody reads it otherwise
+
+        def note(error: str) -> str:
+            what = f"{request.method} {path} {answer.what}".strip()
+            told["what"] = f"{answer.what} failed, see {FILE}".strip()
+            return self.errors.note(known.person.name, what, error)
+
         back = await passed(
             upstream, request.method, _target(path, query), request.headers, content,
-            still_in=lambda: self._still_in(known),
+            still_in=lambda: self._still_in(known), note=note,
         )  # fmt: skip
         if path == "/media" and back.status_code == 403:
             told["what"] = "refused: a file that is not of the dataset"

@@ -1,11 +1,13 @@
 """Passes a request on to FiftyOne's server, and its answer back, piece by piece."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from curate.gateway.errorlog import without_tracebacks
 from curate.gateway.people import Upstream
 
 # what comes from outside is dropped unless named here: cookies, tokens and names stay in the gateway
@@ -16,7 +18,8 @@ PASSED_BACK = (
     "last-modified", "vary",
 )  # fmt: skip
 STREAMED = "text/event-stream"
-FAILED = "The server could not do this; its log on the serving machine says why."
+GONE = "The page's server does not answer. Load the page anew.\n"
+OPERATORS = b"/operators"
 
 
 async def passed(
@@ -26,12 +29,14 @@ async def passed(
     headers: Mapping[str, str],
     content: bytes | None,
     still_in: Callable[[], bool],
+    note: Callable[[str], str],
 ) -> Response:
-    """The answer of a person's server.
+    """The answer of a person's server, without what it tells of its failures.
 
     Args:
         target: path and query as they are sent on.
         still_in: asked before each piece of an endless answer; once False, the answer ends.
+        note: keeps what was told of a failure; returns what the person is told instead.
     """
     sent = {name: headers[name] for name in PASSED_ON if name in headers}
     request = upstream.client.build_request(method, "/", headers=sent, content=content)
@@ -42,13 +47,39 @@ async def passed(
     except BaseException as error:
         upstream.n_open -= 1
         if isinstance(error, httpx.HTTPError):
-            return Response("The page's server does not answer. Load the page anew.\n", 502)
+            return Response(GONE, 502)
         raise
-    if answer.status_code >= 500:  # FiftyOne tells its whole traceback
+    if answer.status_code >= 500 or target.startswith(OPERATORS):
+        return await _whole(upstream, answer, note)
+    return _Back(upstream, answer, still_in)
+
+
+async def _whole(upstream: Upstream, answer: httpx.Response, note: Callable[[str], str]) -> Response:
+    """An answer that is read before it is passed on, as it may tell of a failure."""
+    try:
+        content = await answer.aread()
+    except httpx.HTTPError:
+        return Response(GONE, 502)
+    finally:
         upstream.n_open -= 1
         await answer.aclose()
-        return JSONResponse({"kind": "Server Error", "stack": FAILED}, answer.status_code)
-    return _Back(upstream, answer, still_in)
+    if answer.status_code >= 500:  # FiftyOne tells its whole traceback
+        told = note(_stack(content))
+        return JSONResponse({"kind": "Server Error", "stack": told}, answer.status_code)
+    cleaned = without_tracebacks(content, note)
+    return Response(cleaned, answer.status_code, _told(answer, but="content-length"))
+
+
+def _stack(content: bytes) -> str:
+    """The traceback of a failure as FiftyOne tells it, else all that it tells."""
+    try:
+        return str(json.loads(content)["stack"])
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return content.decode(errors="replace")
+
+
+def _told(answer: httpx.Response, but: str = "") -> dict[str, str]:
+    return {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers and name != but}
 
 
 class _Back(StreamingResponse):
@@ -56,7 +87,7 @@ class _Back(StreamingResponse):
 
     def __init__(self, upstream: Upstream, answer: httpx.Response, still_in: Callable[[], bool]) -> None:
         self._upstream, self._answer = upstream, answer
-        told = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+        told = _told(answer)
         endless = told.get("content-type", "").startswith(STREAMED)
         super().__init__(_pieces(answer, still_in if endless else None), answer.status_code, told)
         if location := _own_place(answer.headers.get("location", "")):

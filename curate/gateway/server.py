@@ -17,6 +17,7 @@ from curate.errors import CurateError
 from curate.faults import plain
 from curate.gateway.accesslog import AccessLog
 from curate.gateway.application import Gateway
+from curate.gateway.errorlog import ErrorLog
 from curate.gateway.origin import own_names
 from curate.gateway.outer import HEADER_BYTES, Outer
 from curate.gateway.people import N_PEOPLE, People, Running
@@ -130,13 +131,13 @@ def serve(
 
     Args:
         opening: the query with which the page is opened first.
-        folder: of the dataset; holds access.json, and access.log is written there.
+        folder: of the dataset; holds access.json, and access.log and errors.log are written there.
         start: starts the App server of a person.
     """
     port: int = listening.getsockname()[1]
     access = Access(folder / FILE)
     people = People(start, shared.page, say, lambda person: access.again(person.key) == person, n_people)
-    gateway = Gateway(shared, opening, access, people, place.tls, port)
+    gateway = Gateway(shared, opening, access, people, place.tls, port, ErrorLog(folder, say))
     names = own_names((*place.names, place.host))
     application = Outer(gateway.application(), names, place.tls, port, AccessLog(folder / "access.log"), say)
     asyncio.run(_served(application, _config(place, listening)))
