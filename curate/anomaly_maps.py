@@ -45,8 +45,10 @@ def encode_raw(anomaly_map: Array) -> bytes:
     """
     _check(anomaly_map)
     lo, hi = float(anomaly_map.min()), float(anomaly_map.max())
-    scale = STEPS / (hi - lo) if hi > lo else 0.0
-    steps = np.rint((anomaly_map.astype(np.float64) - lo) * scale).astype(np.uint16)
+    steps = anomaly_map.astype(np.float64)
+    steps -= lo
+    steps *= STEPS / (hi - lo) if hi > lo else 0.0
+    steps = np.rint(steps, out=steps).astype(np.uint16)
     done, png = cv2.imencode(".png", steps, RAW_SETTINGS)
     if not done:
         raise ValueError(f"A map of shape {anomaly_map.shape} cannot be stored as PNG.")

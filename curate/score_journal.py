@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,7 +56,8 @@ class Line:
 
     def to_json(self) -> str:
         """One line of the journal."""
-        return json.dumps(asdict(self), sort_keys=True)
+        files = {"raw": self.raw and vars(self.raw), "display": self.display and vars(self.display)}
+        return json.dumps(vars(self) | files, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

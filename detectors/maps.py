@@ -88,13 +88,13 @@ class Axis:
 def _resized_operator(
     n_grid: int, n_input: int, n_resized: int, first: int, last: int, sigma: float
 ) -> np.ndarray:
-    """(n_resized, n_grid) float64: from cells first..last of a score grid to the resized image, blurred."""
+    """(n_resized, n_grid) float32: from cells first..last of a score grid to the resized image, blurred."""
     matrix: np.ndarray = blur_matrix(n_input, sigma) @ bilinear_matrix(n_grid, n_input)
     if (first, last) != (0, n_grid - 1):
         matrix = matrix @ np.eye(n_grid)[np.clip(np.arange(n_grid), first, last)]
     if n_input != n_resized:
         matrix = edge_matrix(n_input, n_resized) @ matrix
-    return matrix
+    return matrix.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=256)
@@ -112,8 +112,9 @@ def axis_operator(axis: Axis, sigma: float) -> np.ndarray:
     if axis.n_image != axis.length:
         low, share = _neighbours(axis.length, axis.n_image)
         high = np.minimum(low + 1, axis.length - 1)
-        matrix = matrix[low] * (1 - share[:, None]) + matrix[high] * share[:, None]
-    return np.asarray(matrix, dtype=np.float32)
+        after = share.astype(np.float32)[:, None]
+        matrix = matrix[low] * (1 - after) + matrix[high] * after
+    return np.ascontiguousarray(matrix)
 
 
 def _neighbours(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:

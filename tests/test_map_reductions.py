@@ -231,3 +231,23 @@ def test_one_label_gives_no_value_and_other_lengths_are_refused():
     assert "no image is normal" in found["max"].note
     with pytest.raises(ValueError, match="2 predictions, 1 labels and 2 groups"):
         compare_reductions(predictions, np.array([True]), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "kind", ["noise", "flat", "high where it is sampled", "low where it is sampled", "steps"]
+)
+def test_the_highest_pixels_are_exact_whatever_the_map_looks_like(kind: str) -> None:
+    """They are looked for above a guess that a sample of every so many pixels gives, which may be wrong."""
+    rng = np.random.default_rng(0)
+    flat = rng.random(300 * 400).astype(np.float32)
+    if kind == "flat":
+        flat[:] = 0.5
+    elif kind == "steps":
+        flat = np.round(flat * 4) / 4
+    elif kind != "noise":
+        flat[:: 1200 // 64] += 10 if kind.startswith("high") else -10
+    ordered = np.sort(flat)[::-1].astype(np.float64)
+    found = reduce_map(flat.reshape(300, 400))
+    for name, number in (("top_mean_0.01", 1200), ("top_mean_0.001", 120), ("top_mean_16px", 16)):
+        assert found[name] == pytest.approx(ordered[:number].mean(), rel=1e-12)
+    assert found["quantile_0.999"] == ordered[120]

@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
+from detectors.blocks import gaussian as gaussian_module
 from detectors.blocks.gaussian import Gaussian, StreamingGaussian
 
 N_POSITIONS, N_SAMPLES, N_CHANNELS = 6, 23, 5
@@ -33,7 +34,9 @@ def test_mean_equals_numpys(samples):
     np.testing.assert_allclose(fitted(samples, 3, 20).mean(), samples.double().mean(dim=1), rtol=1e-7)
 
 
-def test_distances_equal_scipys(samples):
+@pytest.mark.parametrize("small", [0, 1 << 18], ids=["large matrices", "small ones"])
+def test_distances_equal_scipys(samples, small, monkeypatch):
+    monkeypatch.setattr(gaussian_module, "SMALL_PRODUCT", small)  # where numpy takes over from torch
     statistics = fitted(samples, 10, 13)
     mean, covariance = statistics.mean().numpy(), statistics.covariance().numpy()
     distances = statistics.finish(EPSILON)[0].distances(samples).numpy()
