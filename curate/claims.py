@@ -31,7 +31,8 @@ def excess(image: Image.Image, content: bytes) -> tuple[str, str] | None:
         return f"has {claimed}, more than {MAX_PIXELS}", CUT_UP
     if n_pixels > n_bytes * PIXELS_FROM_BYTE.get(str(image.format), PIXELS_FROM_PACKED_BYTE):
         return f"claims {claimed}, which its {n_bytes} bytes cannot hold", COPY_AGAIN
-    n_scans = content.count(START_OF_SCAN) if image.format == "JPEG" else 0
+    most_scans = n_bytes // len(START_OF_SCAN) if image.format == "JPEG" else 0
+    n_scans = content.count(START_OF_SCAN) if most_scans * n_pixels > MAX_SCANNED else 0
     if n_scans * n_pixels > MAX_SCANNED:
         return f"has {n_scans} scans of {claimed}, too many for one picture", COPY_AGAIN
     return None

@@ -2,7 +2,7 @@
 
 JPEG goes to simplejpeg, which gives the same pixels and hands on what libjpeg complains of; 16-bit colour
 goes to OpenCV, since Pillow would reduce it to 8 bits. Decoders skip damage that a checksum or an end marker
-gives away, so these are checked first (curate/damage.py).
+gives away, so these are checked first (curate/damage.py). Masks go to curate/plain_png.py where they can.
 """
 
 import errno
@@ -33,6 +33,7 @@ from curate.claims import COPY_AGAIN, CUT_UP, excess
 from curate.damage import found
 from curate.errors import Unreadable
 from curate.faults import shown
+from curate.plain_png import decoded as plain_png
 
 Array: TypeAlias = NDArray[Any]
 
@@ -180,6 +181,8 @@ def _n_pictures(image: Image.Image) -> int:
 def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
     if damage := found(content):
         raise BadImage(path, damage, COPY_AGAIN)
+    if (grey := plain_png(content)) is not None:
+        return Decoded(grey, bit_depth=8, channels=1, orientation=1, n_pictures=1, file_format="PNG")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             check_claims(path, image, content)
@@ -188,10 +191,8 @@ def decode(path: Path, content: bytes, indices: bool = False) -> Decoded:
                     return _load(path, content, image, indices)
             return _load(path, content, image, indices)
     except UnidentifiedImageError as error:
-        known = "PNG, JPEG, BMP or TIFF"
-        raise BadImage(
-            path, f"is not a {known} image (it begins with {content[:8]!r})", "Convert it, or remove it."
-        ) from error
+        what = f"is not a PNG, JPEG, BMP or TIFF image (it begins with {content[:8]!r})"
+        raise BadImage(path, what, "Convert it, or remove it.") from error
     except BadImage:
         raise
     except Exception as error:  # Pillow raises many kinds on damaged files: SyntaxError, struct.error, ...
@@ -236,8 +237,7 @@ def _jpeg(path: Path, content: bytes, mode: str) -> Array:
             raise BadImage(path, f"is damaged ({error})", COPY_AGAIN) from error
         _complain(str(error))
         pixels = simplejpeg.decode_jpeg(content, space, strict=False)
-    grey: Array = pixels[:, :, 0] if mode == "L" else pixels
-    return grey
+    return np.asarray(pixels[:, :, 0] if mode == "L" else pixels)
 
 
 def bits_of(image: Image.Image, content: bytes) -> int:

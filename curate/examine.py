@@ -4,7 +4,7 @@ It is done by threads or by other processes, so what goes in and comes out can b
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,16 @@ from curate.errors import Unreadable
 from curate.faults import Fault, shown
 from curate.file_cache import state
 from curate.files import write_bytes
-from curate.images import BadImage, BadPage, ImageFacts, encode_png, inspect, listening, read_pages
+from curate.images import (
+    BadImage,
+    BadPage,
+    ImageFacts,
+    encode_mask,
+    encode_png,
+    inspect,
+    listening,
+    read_pages,
+)
 from curate.masks import size_fault, without_specks
 from curate.sample_rows import page_path, sample_id
 
@@ -84,7 +93,7 @@ def examine(job: Job) -> Outcome:
     try:
         if job.facts is None:
             facts, pixels = inspect(path)
-            known = asdict(facts)
+            known = dict(vars(facts))
             if (copy := image_copy(job, known)) is not None:
                 _write_new(copy, views.encoded(pixels, facts))
             del pixels
@@ -145,7 +154,7 @@ def _pages(path: Path, job: Job) -> Iterator[dict[str, Any]]:
         for number, pixels in read_pages(path):
             target = job.pages / f"{job.sample_id}-{number}.png"
             _write_new(target, encode_png(pixels))
-            page = {**asdict(inspect(target)[0]), "number": number, "filepath": str(target)}
+            page = {**vars(inspect(target)[0]), "number": number, "filepath": str(target)}
             if (copy := page_copy(job, page)) is not None:
                 _write_new(copy, views.encoded(pixels, as_facts(page)))
             yield page
@@ -165,7 +174,7 @@ def _mask(job: Job, known: dict[str, Any]) -> tuple[dict[str, Any] | None, Fault
         mask = without_specks(mask)
     facts = mask_facts.measure(mask, truth.values) | {"classes": truth.values, "state": ""}
     if target:
-        _write_new(target, encode_png(mask))
+        _write_new(target, encode_mask(mask))
         facts["state"] = state(target)
     return facts, None
 

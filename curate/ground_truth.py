@@ -14,7 +14,7 @@ import numpy as np
 from skimage.draw import polygon
 
 from curate.images import Array, read_indices, read_stored
-from curate.masks import boxes_to_mask, limits, within
+from curate.masks import boxes_to_mask, filled, limits, within
 
 Row = Mapping[str, Any]
 DEFAULT_RULE = "> 0"
@@ -70,10 +70,10 @@ def read(row: Row) -> Truth:
         values = _values(path, row["mask_kind"])
         if values.shape != image_hw:
             raise WrongSize(path, (values.shape[0], values.shape[1]))
-        if not values.any():
+        if (place := filled(values)) is None:
             continue  # the mask of a normal image, as most are
-        mask |= within(values, low, high)
-        for value, n in _counted(values):
+        mask[place] |= within(values[place], low, high)  # 0 is never inside
+        for value, n in _counted(values[place]):
             counts[value] = counts.get(value, 0) + n
     for shape in row["shapes"] or ():
         draw(shape, mask)

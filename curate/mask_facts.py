@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from curate.images import Array
-from curate.masks import SPECK_PX
+from curate.masks import SPECK_PX, filled
 
 COLUMNS = ["sample_id", "n_px", "n_regions", "n_specks", "n_border", "smallest_px", "values"]
 MAX_VALUES = 256  # a grey mask has no more; a 16-bit one may
@@ -40,12 +40,10 @@ def measure(mask: Array, values: Iterable[int] = ()) -> dict[str, Any]:
 
 def _regions(mask: Array) -> tuple[Array, int]:
     """Areas of the regions in px, and how many of them touch the border; only where the mask has pixels."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if (place := filled(mask)) is None:
         return np.zeros(0, np.int64), 0
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    part = np.ascontiguousarray(mask[top:bottom, left:right]).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask[place].view(np.uint8), connectivity=8)
+    top, left = place[0].start, place[1].start
     x0, y0 = stats[1:, cv2.CC_STAT_LEFT] + left, stats[1:, cv2.CC_STAT_TOP] + top
     x1, y1 = x0 + stats[1:, cv2.CC_STAT_WIDTH], y0 + stats[1:, cv2.CC_STAT_HEIGHT]
     at_border = (x0 == 0) | (y0 == 0) | (x1 == mask.shape[1]) | (y1 == mask.shape[0])

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy import ndimage
 
@@ -78,6 +79,20 @@ def limits(rule: str) -> tuple[int, int]:
 def within(values: Array, low: int, high: int) -> Array:
     """Where values lie between two limits, both included; bool."""
     return np.asarray((values >= low) & (values <= high))
+
+
+def filled(values: Array) -> tuple[slice, slice] | None:
+    """The smallest rows and columns around all values but 0; None where there are none.
+
+    Args:
+        values: (H, W) bool, uint8 or uint16.
+
+    >>> filled(np.array([[0, 0, 0], [0, 7, 9]], dtype=np.uint8))
+    (slice(1, 2, None), slice(1, 3, None))
+    """
+    seen = values != 0 if values.dtype.itemsize > 1 else values
+    left, top, width, height = cv2.boundingRect(seen.view(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else None
 
 
 def label_regions(gt_mask: Array) -> tuple[Array, int]:
