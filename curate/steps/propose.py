@@ -21,6 +21,7 @@ from curate.propose import How, propose
 from curate.registry import lookup
 from curate.schema import check_rows
 from curate.score_images import Pixels
+from curate.steps import propose_doubts
 from curate.steps.joined import with_scores
 from curate.steps.propose_threshold import Cut, cuts
 from curate.steps.record import Context, digest, done_before, finish
@@ -66,7 +67,8 @@ def run(
 
     Returns:
         detector, method, thresholds (by category: threshold, said), n_images, n_proposals, n_empty (images
-        without a proposal), n_plain (outlines that no refinement improved), fresh.
+        without a proposal), n_plain (outlines that no refinement improved), doubtful_normals (by category,
+        see curate.steps.propose_doubts.found; nothing is left out for it), fresh.
 
     Raises:
         ValueError: no such method, or an area or threshold that makes no sense.
@@ -79,6 +81,7 @@ def run(
     rows = with_scores(context, detector)
     outputs = [table_of(context.paths, detector), content_of(context.paths, detector)]
     found = cuts(context, detector, rows, wish.threshold)
+    doubtful = propose_doubts.told(context, detector, found)
     chosen = _chosen(rows, wish, found)
     inputs: Row = {
         "format": FORMAT,
@@ -92,11 +95,12 @@ def run(
     step = step_of(detector)
     earlier = done_before(context.paths, step, inputs, outputs)
     if earlier is not None:
-        return earlier
+        return {**earlier, "doubtful_normals": doubtful}
     _refuse_other(context, detector, settings, inputs["predictions"], overwrite)
     counts = _work(context, detector, wish, found, chosen, inputs)
     told = {name: {"threshold": cut.threshold, "said": cut.said} for name, cut in found.items()}
     result = {"detector": detector, "method": _method(wish), "thresholds": told, **counts}
+    result["doubtful_normals"] = doubtful
     write_json(outputs[1], {**result, "settings": settings, "predictions": inputs["predictions"]})
     return finish(context.paths, step, inputs, outputs, result)
 

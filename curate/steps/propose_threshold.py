@@ -12,6 +12,7 @@ import pandas as pd
 from curate.anomaly_maps import read_raw
 from curate.errors import CurateError
 from curate.images import Array
+from curate.steps import propose_doubts
 from curate.steps.evaluation_thresholds import decisions_of, in_force
 from curate.steps.record import Context
 from curate.tables import to_rows
@@ -29,12 +30,14 @@ class Cut:
         said: how it was chosen, in words.
         image_threshold: of the anomaly score, for the choice of images; None where there is none.
         normal_peaks: highest map value of each normal calibration image.
+        doubtful: see curate.steps.propose_doubts.found.
     """
 
     threshold: float
     said: str
     image_threshold: float | None
     normal_peaks: list[float]
+    doubtful: dict[str, Any] | None = None
 
 
 def cuts(context: Context, detector: str, rows: pd.DataFrame, threshold: float | None) -> dict[str, Cut]:
@@ -48,7 +51,8 @@ def cuts(context: Context, detector: str, rows: pd.DataFrame, threshold: float |
     Raises:
         CurateError: a category has neither a decision nor a normal calibration image with a map.
     """
-    decisions = decisions_of(context, detector)
+    decisions, folder = decisions_of(context, detector), context.paths.detector(detector)
+    of_source = propose_doubts.normal_by_source(context)
     found = {}
     for category, own in rows.groupby("category"):
         name = str(category)
@@ -56,7 +60,7 @@ def cuts(context: Context, detector: str, rows: pd.DataFrame, threshold: float |
         normal = [row for row in to_rows(calibration[calibration["label"] == "normal"]) if row["raw_map"]]
         decided = None if threshold is None else (threshold, "stated")
         decided = decided or _decided(decisions, name)
-        quantile, peaks = of_normals(_maps(normal, context.paths.detector(detector)), _n_pixels(normal))
+        quantile, peaks = of_normals(_maps(normal, folder), _n_pixels(normal))
         if decided is None and quantile is None:
             raise CurateError(
                 f'CurateError: category "{name}" has no normal calibration image with a map of {detector}, '
@@ -67,8 +71,18 @@ def cuts(context: Context, detector: str, rows: pd.DataFrame, threshold: float |
             quantile,
             f"the {QUANTILE:g} quantile of the pixels of {len(normal)} normal calibration images",
         )
-        image = in_force(decisions, name, calibration).value
-        found[name] = Cut(float(str(value)), said, image, peaks)
+        image = in_force(decisions, name, calibration)
+        doubtful = propose_doubts.found(to_rows(calibration[calibration["label"] == "normal"]), of_source)
+        if doubtful:
+            aside = {row["sample_id"] for row in doubtful["images"]}
+            kept = [row for row in normal if row["sample_id"] not in aside]
+            without = in_force(decisions, name, calibration[~calibration["sample_id"].isin(aside)])
+            doubtful |= {
+                "threshold_without": None if decided else of_normals(_maps(kept, folder), _n_pixels(kept))[0],
+                "image_threshold": image.value if image.source == "calibration" else None,
+                "image_threshold_without": without.value if image.source == "calibration" else None,
+            }
+        found[name] = Cut(float(str(value)), said, image.value, peaks, doubtful)
     return found
 
 
