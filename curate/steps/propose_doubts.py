@@ -54,10 +54,11 @@ def told(context: Context, detector: str, cuts: Mapping[str, "Cut"]) -> dict[str
 def _words(context: Context, detector: str, category: str, about: Row, threshold: float) -> str:
     images = about["images"]
     lines = [f"{row['relative_path']}: score {row['anomaly_score']:.4g}, by {row['by']}" for row in images]
+    are, them = ("is", "it") if len(images) == 1 else ("are", "them")
     out = [
-        f"Warning: {len(images)} of the {about['n_normal']} normal calibration images of {category} "
-        f"{'is' if len(images) == 1 else 'are'} normal by a verdict only "
-        f"({about['n_by_verdict']} such in all), and {detector} scores {'it' if len(images) == 1 else 'them'} {about['rule']}:",
+        f"Warning: {len(images)} of the {about['n_normal']} normal calibration images of {category} {are} "
+        f"normal by a verdict only ({about['n_by_verdict']} such in all), and {detector} scores {them} "
+        f"{about['rule']}:",
         listed(lines),
     ]
     if about["threshold_without"] is not None:
