@@ -148,7 +148,8 @@ class Npad(EmbeddedDetector):
         config, grid_hw = self.config, self._grid_hw()
         vectors, places = sample
         with one_torch_thread():
-            self.centres_ = Centres.of(vectors, config.n_clusters, config.seed, config.standardise)
+            centres = Centres.of(vectors, config.n_clusters, config.seed, config.standardise)
+        self.centres_ = centres.to(config.device)
         sizes, features = self._collect(held_out)
         grids = torch.zeros((0, 2, len(statistics.sums)))
         if features:
@@ -170,7 +171,7 @@ class Npad(EmbeddedDetector):
         """(n, P) distances to the nearest centre."""
         centres = self._made_centres()
         with one_torch_thread():
-            return torch.cat([centres.distances(each).T for each in features])
+            return torch.cat([centres.distances(each).T for each in features]).cpu()
 
     def _seen(self, grids: Tensor, sizes: Sequence[tuple[int, int]]) -> Tensor:
         """(2, n): both distances at all cells that show a held-out image."""
@@ -188,7 +189,7 @@ class Npad(EmbeddedDetector):
             torch.bmm(delta[at, None], gaussian.whitener[places[at]])[:, 0].norm(dim=1)
             for at in map(torch.arange, edges[:-1], edges[1:])
         ]
-        return torch.stack([torch.cat(near).cpu(), centres.distances(vectors)])
+        return torch.stack([torch.cat(near).cpu(), centres.distances(vectors).cpu()])
 
     # predicting
 
@@ -199,8 +200,9 @@ class Npad(EmbeddedDetector):
         for batch, embedded in self._embedded(prepared):
             # always a full batch, so that distances do not depend on what comes together
             with one_torch_thread():
-                near = least_distances(gaussian, embedded, around).cpu()
-                pairs = torch.stack([near, centres.distances(embedded).T], dim=1)
+                vectors = embedded.to(gaussian.mean.device)
+                near = least_distances(gaussian, vectors, around)
+                pairs = torch.stack([near, centres.distances(vectors).T], dim=1).cpu()
                 grids = [self._joined(pair).numpy() for pair in pairs]
             for item, values in zip(batch, grids, strict=False):
                 yield self._prediction(values, item.image_hw)
@@ -262,7 +264,8 @@ class Npad(EmbeddedDetector):
     def _set_state(self, state: dict[str, Tensor], meta: dict[str, Any]) -> None:
         self._set_backbone(state, meta)
         self.gaussian_ = Gaussian.from_state(state).to(self.config.device)
-        self.centres_ = Centres(state["offset"], state["scale"], state["centres"])
+        centres = Centres(state["offset"], state["scale"], state["centres"])
+        self.centres_ = centres.to(self.config.device)
         self.z_ = state["z"]
 
     def n_parameters(self) -> int:

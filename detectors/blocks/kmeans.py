@@ -192,10 +192,17 @@ class Centres:
         return cls(offset, scale, mini_batch_kmeans((vectors - offset) * scale, n_clusters, seed))
 
     def distances(self, vectors: Tensor) -> Tensor:
-        """Euclidean distance of each vector, (..., d), to its nearest centre, (...) float32."""
-        flat = (vectors.reshape(-1, vectors.shape[-1]) - self.offset) * self.scale
+        """Euclidean distance of each vector, (..., d), to its nearest centre, (...) float32.
+
+        The vectors may be on any device; the distances are where the centres are.
+        """
+        flat = (vectors.to(self.offset.device).reshape(-1, vectors.shape[-1]) - self.offset) * self.scale
         return least(flat, self.centres).sqrt_().reshape(vectors.shape[:-1])
 
+    def to(self, device: torch.device | str) -> "Centres":
+        """The same on another device."""
+        return Centres(self.offset.to(device), self.scale.to(device), self.centres.to(device))
+
     def state(self) -> dict[str, Tensor]:
-        """Tensors to save."""
-        return {"offset": self.offset, "scale": self.scale, "centres": self.centres}
+        """Tensors to save, on the CPU."""
+        return {"offset": self.offset.cpu(), "scale": self.scale.cpu(), "centres": self.centres.cpu()}

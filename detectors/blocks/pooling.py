@@ -17,6 +17,8 @@ from detectors.blocks.gaussian import (
 from detectors.threads import n_cores, run_parallel, threads_on
 
 Work = Callable[[slice, Tensor, Tensor], None]
+# positions compared together: on the CPU so that they stay in its cache, elsewhere so that steps are few
+STEP_CPU, STEP_DEVICE = 32, 1024
 
 
 Offsets = Sequence[tuple[int, int]]
@@ -179,11 +181,13 @@ def least_distances(gaussian: Gaussian, batch: Tensor, around: Tensor | None) ->
     if around is None:
         return gaussian.distances(batch)
     n_positions, n_batch, n_channels = batch.shape
-    found = torch.empty((n_positions, around.shape[1], n_batch), device=gaussian.mean.device)
-    for at in blocks(n_positions, 32):
+    device = gaussian.mean.device
+    batch, around = batch.to(device), around.to(device)  # moved once: each vector is compared K times
+    found = torch.empty((n_positions, around.shape[1], n_batch), device=device)
+    for at in blocks(n_positions, STEP_CPU if device.type == "cpu" else STEP_DEVICE):
         moved = batch[around[at].clamp(min=0)].reshape(-1, around.shape[1] * n_batch, n_channels)
         found[at] = gaussian.distances_at(at, moved).reshape(-1, around.shape[1], n_batch)
-    return _least(found, around.to(found.device)).T.contiguous()
+    return _least(found, around).T.contiguous()
 
 
 def _least(found: Tensor, around: Tensor | None) -> Tensor:
