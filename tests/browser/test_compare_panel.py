@@ -22,6 +22,14 @@ BOXES = """() => [...document.querySelectorAll('#curate-compare .curate-tile, #c
   .map((each) => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; })"""
 LAYERS = """() => [...document.querySelectorAll('.curate-content')]
   .map((each) => each.style.width + each.style.left)"""
+WATCHERS = """async () => {
+  const Plain = window.ResizeObserver;
+  let made = 0;
+  window.ResizeObserver = class extends Plain { constructor(told) { super(told); made += 1; } };
+  await new Promise((done) => setTimeout(done, 1000));
+  window.ResizeObserver = Plain;
+  return made;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,10 @@ def test_nothing_overlaps_and_all_is_inside_of_the_panel(page: Page) -> None:
             assert apart or bottom <= other_top + 1 or other_bottom <= top + 1
 
 
+def test_a_panel_at_rest_is_not_drawn_again_and_again(page: Page) -> None:
+    assert page.page.evaluate(WATCHERS) == 0  # drawing it anew made one each time
+
+
 def test_the_wheel_zooms_all_tiles_to_the_same_place(page: Page) -> None:
     before = page.page.evaluate(LAYERS)
     window = tile(page, 0).locator(".curate-window")
@@ -146,6 +158,16 @@ def test_the_template_is_wiped_over_and_subtracted(page: Page) -> None:
     assert np.abs(tested - template).max(axis=2).mean() > 0.3
     page.save("compare-wipe.png")
     page.page.get_by_label("How to compare").select_option("beside")
+
+
+def test_a_server_that_does_not_answer_is_told_and_its_next_answer_is_shown(page: Page) -> None:
+    page.page.route("**/operators/execute", lambda route: route.abort())
+    page.page.get_by_role("button", name="refresh").click()
+    page.page.locator(f"{OPEN} #curate-compare").get_by_text("✗ the server does not answer").wait_for()
+    page.page.unroute("**/operators/execute")
+    page.page.keyboard.press("ArrowLeft")
+    page.page.locator(PANEL).wait_for()
+    open_image(page, "00_test.png")
 
 
 def test_the_density_shows_counts_and_a_cell_brings_its_images_to_the_grid(page: Page) -> None:

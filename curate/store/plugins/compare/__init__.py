@@ -1,4 +1,4 @@
-"""Answers the panel in compare.js: what is shown beside an open image, and embeddings on request."""
+"""Answers the panel in view.js: what is shown beside an open image, and embeddings on request."""
 
 from typing import Any
 

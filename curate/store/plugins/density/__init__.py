@@ -1,4 +1,4 @@
-"""Answers the panel in density.js: counts on the grid of a category, and the images of some cells."""
+"""Answers the panel in view.js: counts on the grid of a category, and the images of some cells."""
 
 from typing import Any
 

@@ -1,12 +1,13 @@
 // How far people are: asked for every few seconds, which costs the server one look at the newest verdict.
 
-const { React, __foo__: foo, __fos__: fos, __fou__: fou, recoil } = window;
+import { ANOMALOUS, NEUTRAL, NORMAL } from "../common/look.js";
+import { ask } from "../common/server.js";
+
+const { React, __foo__: foo, __fos__: fos, recoil } = window;
 const { createElement: h, useCallback, useEffect, useRef, useState } = React;
-const PLUGIN = "@curate/panel";
 const LOOK_MS = 3000, PATIENCE_MS = 4000, QUEUES_MS = 1500;
-const LATE = "the server does not answer. Is curate triage still running?";
 const WORDS = { normal: "✓ normal", anomalous: "! anomalous", skipped: "~ skipped", unsure: "? unsure", mask_rejected: "✗ mask rejected" };
-const COLOURS = { normal: "#56b4e9", anomalous: "#e69f00" };
+const COLOURS = { normal: NORMAL, anomalous: ANOMALOUS };
 const memory = {}; // by dataset: the App builds a panel anew when it loads the dataset anew
 const STYLE = `
 .curate-triage { box-sizing:border-box; width:100%; height:100%; overflow:auto; padding:8px 10px 14px; background:#16181c; color:#f5f6f7; font:13px/18px sans-serif }
@@ -22,17 +23,6 @@ const STYLE = `
 const number = (value) => value.toLocaleString("en");
 const images = (n) => (n === 1 ? "1 image" : `${number(n)} images`);
 
-function words(error) {
-  const text = String(error?.message ?? error ?? "");
-  return !text || /fetch|network/i.test(text) ? LATE : text;
-}
-
-async function ask(operator_uri, dataset_name, params = {}) {
-  const { result, error } = await fou.getFetchFunction()("POST", "/operators/execute", { operator_uri, dataset_name, params, view: [] });
-  if (error || !result || result.error) throw new Error(result?.error ?? error ?? "the server gave no answer");
-  return result;
-}
-
 /** Not while an image is open, which hides the panel, nor while a key is at work. */
 const quiet = () => !document.hidden && !document.querySelector("[data-cy=modal]") && window.curateIdle?.() !== false;
 
@@ -44,7 +34,7 @@ function useProgress(dataset) {
   const due = useRef(0);
   const look = useCallback(async () => {
     try {
-      const state = await ask(`${PLUGIN}/panel_state`, dataset, { known: held.state?.revision });
+      const state = await ask("@curate/panel/panel_state", dataset, { known: held.state?.revision });
       setError("");
       if (state.n_images !== undefined) {
         const first = held.state === null;
@@ -55,15 +45,15 @@ function useProgress(dataset) {
         redraw((n) => n + 1);
       }
     } catch (reason) {
-      setError(words(reason));
+      setError(reason.message);
     }
   }, [dataset]);
   const count = useCallback(async () => {
     try {
-      held.queues = (await ask(`${PLUGIN}/panel_queues`, dataset)).queues;
+      held.queues = (await ask("@curate/panel/panel_queues", dataset)).queues;
       redraw((n) => n + 1);
     } catch (reason) {
-      setError(words(reason));
+      setError(reason.message);
     }
   }, [dataset]);
   useEffect(() => {
@@ -118,14 +108,14 @@ function Last({ last, by, dataset, look }) {
       await look();
       foo.executeOperator("reload_dataset", {});
     } catch (reason) {
-      setError(`Not taken back: ${words(reason)}`);
+      setError(`Not taken back: ${reason.message}`);
     }
     setBusy("");
   };
   const rows = last.map((one) => {
     const what = one.ids.length > 1 ? images(one.ids.length) : one.name.split("/").slice(-2).join("/");
     const said = WORDS[one.verdict] + (one.defect_type ? `, ${one.defect_type}` : "");
-    return h("li", { key: one.at + one.name }, h("span", { style: { color: COLOURS[one.verdict] ?? "#c9cdd3", whiteSpace: "nowrap" } }, said),
+    return h("li", { key: one.at + one.name }, h("span", { style: { color: COLOURS[one.verdict] ?? NEUTRAL, whiteSpace: "nowrap" } }, said),
       h("span", { className: "name muted", title: one.name }, what),
       h("button", { disabled: Boolean(busy), "aria-label": `Undo: ${said}, ${what}`, onClick: () => undo(one) }, busy === one.at ? "…" : "↶ undo"));
   });

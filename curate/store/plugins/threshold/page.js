@@ -1,20 +1,13 @@
-// The server, and the grid: which images it shows.
+// The scores, and the grid: which images it shows.
 
+import { ask } from "../common/server.js";
 import { unpacked } from "./numbers.js";
 
-const { __foo__: foo, __fou__: fou } = window;
-const PLUGIN = "@curate/threshold", OURS = "curate-would-change";
-const LATE = "the server does not answer. Is curate triage still running?";
-
-export async function ask(operator, dataset_name, params) {
-  const body = { operator_uri: `${PLUGIN}/${operator}`, dataset_name, params, view: [] };
-  const { result, error } = await fou.getFetchFunction()("POST", "/operators/execute", body);
-  if (error || !result || result.error) throw new Error(result?.error ?? error ?? "the server gave no answer");
-  return result;
-}
+const { __foo__: foo } = window;
+const OURS = "curate-would-change";
 
 export async function load(name, detector) {
-  const data = await ask("threshold_scores", name, { detector });
+  const data = await ask("@curate/threshold/threshold_scores", name, { detector });
   for (const part of Object.keys(data.parts)) data.parts[part] = unpacked(data.parts[part]);
   return data;
 }
@@ -47,9 +40,3 @@ export function back({ name, view }) {
 
 /** Load grid, counts and views anew, after the server changed them. */
 export const renew = () => foo.executeOperator("reload_dataset", {});
-
-/** An error in words for the person. */
-export function words(error) {
-  const text = String(error?.message ?? error ?? "");
-  return !text || /fetch|network/i.test(text) ? LATE : text;
-}

@@ -1,8 +1,9 @@
 // The histogram: a row for each label, lot or category, with the lines in their words.
 
+import { ANOMALOUS, NEUTRAL, NORMAL } from "../common/look.js";
 import { LABELS, plain } from "./numbers.js";
 
-export const COLOURS = { normal: "#56b4e9", anomalous: "#e69f00", unknown: "#c9cdd3" };
+export const COLOURS = { normal: NORMAL, anomalous: ANOMALOUS, unknown: NEUTRAL };
 export const ROWS = 6, SIDE = 8; // rows at most; pixels at the sides
 const BINS = 64;
 const ROW = 50, TOP = 32, FOOT = 18; // pixels: a row, room for the lines' words, for the axis

@@ -1,5 +1,7 @@
 // What the person sees and does: choices, histogram, lines, counts, and keeping a line as a decision.
 
+import { useRoom } from "../common/room.js";
+import { ask } from "../common/server.js";
 import * as numbers from "./numbers.js";
 import * as page from "./page.js";
 import { COLOURS, ROWS, SIDE, draw } from "./picture.js";
@@ -29,7 +31,7 @@ function useScores(name, detector) {
       (memory[name] ??= {}).data = data;
       set({ data, error: "" });
     } catch (error) {
-      set((old) => ({ ...old, error: page.words(error) }));
+      set((old) => ({ ...old, error: error.message }));
     }
   }, [name, detector]);
   useEffect(() => {
@@ -54,19 +56,6 @@ function useScores(name, detector) {
   return { ...held, again };
 }
 
-/** The width a box has now. */
-function useWidth() {
-  const box = useRef(null);
-  const [width, set] = useState(0);
-  useEffect(() => {
-    if (!box.current) return undefined;
-    const watcher = new ResizeObserver(([{ contentRect }]) => set(Math.floor(contentRect.width)));
-    watcher.observe(box.current);
-    return () => watcher.disconnect();
-  });
-  return [box, width];
-}
-
 function choice(label, value, options, onChange) {
   const listed = options.map(([key, text]) => h("option", { key, value: key }, text));
   return h("select", { "aria-label": label, title: label, value, onChange: (event) => onChange(event.target.value) }, listed);
@@ -74,7 +63,7 @@ function choice(label, value, options, onChange) {
 
 /** Histogram with the lines; a line follows the pointer, and is let go with it. */
 function Picture({ rows, range, lines, next, movable, onMove, onRelease }) {
-  const [box, width] = useWidth();
+  const [box, [wide]] = useRoom(), width = Math.floor(wide);
   const canvas = useRef(null), held = useRef(null);
   useEffect(() => {
     if (canvas.current && width > 40) draw(canvas.current, width, rows, range, lines);
@@ -130,10 +119,10 @@ function Keep({ data, dataset, category, next, onKept }) {
     setError("");
     try {
       const review_from = next.from < next.at ? { [category]: next.from } : {};
-      const made = await page.ask("threshold_store", dataset, { detector: data.detector, values: { [category]: next.at }, review_from, why });
+      const made = await ask("@curate/threshold/threshold_store", dataset, { detector: data.detector, values: { [category]: next.at }, review_from, why });
       onKept(made.fresh ? `Stored as decision ${made.id}, by ${made.by}.` : `Decided before: ${made.id}.`);
     } catch (reason) {
-      setError(`Not stored: ${page.words(reason)}`);
+      setError(`Not stored: ${reason.message}`);
     }
     setBusy(false);
   };

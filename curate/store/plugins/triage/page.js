@@ -1,9 +1,10 @@
-// The App's state, and the server. Whatever depends on how the App is built inside is in this file and in ahead.js.
+// The App's state, and our operators. Whatever depends on how the App is built inside is in this file and in ahead.js.
 
-const { __foo__: foo, __fos__: fos, __fou__: fou } = window;
-export const PLUGIN = "@curate/triage";
+import { ask, late, words } from "../common/server.js";
+
+const { __foo__: foo, __fos__: fos } = window;
+const PLUGIN = "@curate/triage";
 const ANSWER_LIMIT_MS = 15000, PAINT_LIMIT_MS = 10000;
-const LATE = "the server does not answer. Is curate triage still running?";
 let hooks = null; // what only React hooks give: `use` runs a function on the App's state
 
 export const start = (given) => (hooks = given);
@@ -36,38 +37,24 @@ export const look = () =>
     };
   });
 
-const plain = (error) => {
-  const text = String(error?.message ?? error ?? "");
-  return !text || /fetch|network/i.test(text) ? LATE : text;
-};
-
-const late = () => new Promise((_, reject) => setTimeout(() => reject(new Error(LATE)), ANSWER_LIMIT_MS));
-
 /** Ask one of our Python operators that needs the view; rejects with a text for the person. */
-export function ask(operator, params) {
+export function askWithView(operator, params) {
   const answered = new Promise((resolve, reject) => {
     foo.executeOperator(`${PLUGIN}/${operator}`, params, {
       skipErrorNotification: true,
       callback: (answer) => {
         const error = answer.result?.error ?? answer.errorMessage ?? answer.error;
-        if (error || !answer.result) reject(new Error(plain(error)));
+        if (error || !answer.result) reject(new Error(words(error)));
         else resolve(answer.result);
       },
     });
   });
-  return Promise.race([answered, late()]);
+  return Promise.race([answered, late(ANSWER_LIMIT_MS)]);
 }
 
-/** The same past the App's queue of operators, which waits for a repaint before it sends anything; without a view. */
-export async function send(operator, dataset_name, params) {
-  const body = { operator_uri: `${PLUGIN}/${operator}`, dataset_name, params, view: [] };
-  const sent = fou.getFetchFunction()("POST", "/operators/execute", body);
-  const { result, error } = await Promise.race([sent, late()]).catch((reason) => {
-    throw new Error(plain(reason));
-  });
-  if (error || !result || result.error) throw new Error(plain(result?.error ?? error));
-  return result;
-}
+/** Ask one that needs none, at once. */
+export const send = (operator, dataset_name, params) =>
+  ask(`${PLUGIN}/${operator}`, dataset_name, params, ANSWER_LIMIT_MS);
 
 /** Have the App copy masks to its workers. It hands them over, and fails if it has to draw before they are back
  * ("detached ArrayBuffer"), which is what happens when masks are switched on and off. */

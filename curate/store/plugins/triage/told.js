@@ -1,7 +1,9 @@
 // What the person sees of the keys: one line at the foot, and the help card.
 
+import { ANOMALOUS, ERROR, NEUTRAL, NORMAL } from "../common/look.js";
+
 export const COLOURS = {
-  accept_normal: "#56b4e9", mark_anomalous: "#e69f00", accept_mask: "#e69f00", plain: "#c9cdd3", error: "#ff8a5c",
+  accept_normal: NORMAL, mark_anomalous: ANOMALOUS, accept_mask: ANOMALOUS, plain: NEUTRAL, error: ERROR,
 };
 const PAPER = "background:#16181c;color:#f5f6f7;box-sizing:border-box;font:14px/20px sans-serif;";
 let card = null, note = null, fading = 0;

@@ -1,7 +1,7 @@
 // The order in which images come: the view as it was when an image was opened.
 
 import { prepare } from "./ahead.js";
-import { ask, isOpen, look, painted, read, update, write } from "./page.js";
+import { askWithView, isOpen, look, painted, read, update, write } from "./page.js";
 import { toast } from "./told.js";
 import { begun, ended } from "./watch.js";
 
@@ -17,7 +17,7 @@ export const after = (id) => walk?.ids[walk.ids.indexOf(id) + 1];
 
 /** Learn types and fields; a number key keeps its type until the page is loaded anew. */
 export async function begin(params = {}) {
-  const { defect_types, ids, ...paths } = await ask("keys_begin", params);
+  const { defect_types, ids, ...paths } = await askWithView("keys_begin", params);
   fields.types = [...fields.types, ...defect_types.filter((name) => !fields.types.includes(name))].slice(0, 9);
   Object.assign(fields, paths);
   return ids;
