@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from curate.gateway.outer import HEADER_BYTES, Outer
 from curate.gateway.people import N_PEOPLE, People, Running
 from curate.gateway.rules import Shared
 from curate.gateway.tokens import FILE, Access
+from curate.gateway.validity import need_valid
 
 IDLE_S = 15.0  # also for a request whose headers never end
 HANDSHAKE_S = 10.0
@@ -81,10 +83,11 @@ def _unusable(place: Place, error: OSError | UnicodeError) -> CurateError:
 
 
 def check_certificate(certificate: Path, key: Path) -> None:
-    """Raise unless the two files are a certificate and its key.
+    """Raise unless the two files are a certificate that holds now, and its key.
 
     Raises:
-        CurateError: one cannot be read, they do not belong together, or the key needs a password.
+        CurateError: one cannot be read, they do not belong together, the key needs a password, or the
+            certificate has ended or does not hold yet.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -94,6 +97,7 @@ def check_certificate(certificate: Path, key: Path) -> None:
             f"CurateError: {certificate} and {key} are not a certificate and its key in PEM form, "
             f"without a password ({_reason(error)}). See docs/sharing.md."
         ) from error
+    need_valid(certificate, datetime.now(UTC))
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ def place_of(
     Raises:
         ValueError: one of certificate and key is missing; or both are, though other machines can reach the
             address, and nobody said that this is wanted.
-        CurateError: they are not a certificate and its key.
+        CurateError: they are not a certificate and its key, or it has ended or does not hold yet.
     """
     from curate.gateway.server import Place, check_certificate
 
@@ -65,6 +65,7 @@ def page(
         ValueError: `since` is neither a date nor a time.
     """
     from curate.gateway import server
+    from curate.gateway.validity import ends_soon
     from curate.store.app import FIRST_VIEW
     from curate.store.revival import kept_up
     from curate.store.server import connect
@@ -78,6 +79,8 @@ def page(
         view = FIRST_VIEW if since is None else sync_queues.since(context, since)
         about, opening = shared(context.paths.name, view)
         say_who_may(context)
+        if place.certificate and (told := ends_soon(place.certificate, datetime.now(UTC))):
+            context.say(told)
         servers = PersonsServers(context.paths.name)
 
         def wait() -> None:
