@@ -22,7 +22,9 @@ from curate.mask_facts import measure
 
 DEFECT = 255  # of no stated type
 CACHE = "drawn_masks.sqlite"
-AGAIN = "Bring the folder back from a copy, or take the verdicts back."
+AGAIN = (
+    "Bring the folder back from a copy, or open these images with curate triage and take the verdicts back."
+)
 
 
 def digest(mask: Array) -> str:
@@ -85,11 +87,17 @@ def read(folder: Path, sample_id: str, named: str) -> Array:
     return np.asarray(values > 0)
 
 
-def facts(folder: Path, named: Mapping[str, str], cache: Path | None = None) -> dict[str, dict[str, Any]]:
+def facts(
+    folder: Path,
+    named: Mapping[str, str],
+    cache: Path | None = None,
+    images: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
     """What curate.mask_facts measures in masks that verdicts name, by sample id; each file is checked.
 
     Args:
         named: sample id -> digest.
+        images: sample id -> path of the image, for the message; None: only the files are named.
         cache: SQLite file that remembers what was found in files that did not change; None: nothing does.
 
     Raises:
@@ -106,14 +114,14 @@ def facts(folder: Path, named: Mapping[str, str], cache: Path | None = None) -> 
         known = files.known(states)
         for name, path in sorted(paths.items()):
             if not path.exists():
-                gone.append(f"{path.name}: is not there")
+                gone.append(f"{path.name}{_of(name, images)}: is not there")
                 continue
             looked = known.get(path.name)
             if looked is None:
                 looked = _looked_at(path)
                 files.put(path.name, states[path.name], looked)
             if looked["digest"] != named[name]:
-                altered.append(f"{path.name}: {looked['fault'] or 'was altered'}")
+                altered.append(f"{path.name}{_of(name, images)}: {looked['fault'] or 'was altered'}")
             found[name] = looked["facts"]
     if gone or altered:
         kind, lines = (MissingMask, gone + altered) if gone else (Unreadable, altered)
@@ -122,6 +130,10 @@ def facts(folder: Path, named: Mapping[str, str], cache: Path | None = None) -> 
             f"people accepted or drew them:\n{listed(lines)}\n{AGAIN}"
         )
     return found
+
+
+def _of(sample_id: str, images: Mapping[str, str] | None) -> str:
+    return f" (of {images[sample_id]})" if images and sample_id in images else ""
 
 
 def _looked_at(path: Path) -> dict[str, Any]:

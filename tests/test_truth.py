@@ -155,13 +155,13 @@ def test_masks_that_are_gone_or_altered_are_told_all_at_once(context: Context) -
     gone, altered, _ = (next(file for name, file in files.items() if each in name) for each in names)
     kept = gone.read_bytes(), altered.read_bytes()
     Image.fromarray(square(9, 9) * np.uint8(255)).save(altered)
-    with pytest.raises(Unreadable, match=rf"1 of 3 masks.*\n.*{altered.name}: was altered"):
+    with pytest.raises(Unreadable, match=rf"1 of 3 masks.*\n.*{altered.name} \(of {second}\): was altered"):
         labels.current(context)
     gone.unlink()
     with pytest.raises(MissingMask) as told:
         export.run(context)
-    assert f"{gone.name}: is not there" in str(told.value)
-    assert f"{altered.name}: was altered" in str(told.value)
+    assert f"{gone.name} (of {first}): is not there" in str(told.value)
+    assert f"{altered.name} (of {second}): was altered" in str(told.value)
     assert "take the verdicts back" in str(told.value)
     altered.write_bytes(kept[1])
     with pytest.raises(MissingMask, match=r"1 of 3 masks"):

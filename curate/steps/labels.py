@@ -88,4 +88,5 @@ def _facts(context: Context, now: pd.DataFrame) -> dict[str, dict[str, Any]]:
     named = now[now["verdict_mask"].notna()]
     wanted = dict(zip(named["sample_id"], named["verdict_mask"], strict=True))
     paths = context.paths
-    return drawn_masks.facts(paths.drawn_masks, wanted, paths.root / drawn_masks.CACHE)
+    images = dict(zip(named["sample_id"], named["relative_path"], strict=True))
+    return drawn_masks.facts(paths.drawn_masks, wanted, paths.root / drawn_masks.CACHE, images)
