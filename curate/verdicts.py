@@ -6,6 +6,7 @@ opinions.py. A verdict is about one picture: when the image file is replaced by 
 when the old file comes back, it holds again.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -145,6 +146,19 @@ def read_mirror(path: Path) -> list[Row]:
 def key(row: Mapping[str, Any]) -> tuple[str, str]:
     """What tells a verdict from every other of its dataset: the sample and the time."""
     return row["sample_id"], row["at"]
+
+
+def need_writable(path: Path) -> None:
+    """Refuse a mirror file that could not be added to, before a verdict is stored elsewhere.
+
+    Raises:
+        Unreadable: it may not be written.
+    """
+    with writing(path):
+        if path.exists():
+            path.open("ab").close()
+        elif path.parent.exists() and not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def append_mirror(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from curate import verdicts
 from curate.errors import Unreadable
 from curate.tables import to_rows
+from tests.helpers.ordinary_user import open_folder, ordinary_user
 from tests.helpers.stored import row, sample_id, table
 
 A = sample_id("a")
@@ -120,6 +121,18 @@ def test_the_mirror_is_read_back_as_written(tmp_path: Path) -> None:
     verdicts.append_mirror(mirror, rows[:1])
     verdicts.append_mirror(mirror, rows[1:])
     assert verdicts.read_mirror(mirror) == rows
+
+
+def test_a_mirror_that_may_not_be_written_is_named() -> None:
+    with open_folder() as folder:
+        mirror = folder / "verdicts.jsonl"
+        verdicts.append_mirror(mirror, given_verdicts("normal"))
+        before = mirror.read_bytes()
+        mirror.chmod(0o444)
+        with ordinary_user(), pytest.raises(Unreadable, match=r"verdicts\.jsonl may not be written"):
+            verdicts.need_writable(mirror)
+        verdicts.need_writable(folder / "new" / "verdicts.jsonl")
+        assert mirror.read_bytes() == before and not (folder / "new").exists()
 
 
 def test_no_sign_in_a_name_cuts_a_line_of_the_mirror_in_two(tmp_path: Path) -> None:

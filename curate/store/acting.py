@@ -19,6 +19,7 @@ from curate.store.failures import database_errors
 from curate.store.fields import fiftyone
 from curate.tables import from_rows, to_rows
 from curate.triage import TRIAGE
+from curate.verdicts import need_writable
 from curate.workspace import Workspace
 
 OFFERS = ("reject_mask", "undo")  # operators that may change which proposals are offered
@@ -65,6 +66,7 @@ def act(
 
     Raises:
         ValueError: unknown operator, or an option it refuses.
+        Unreadable: the mirror of the verdicts may not be written; nothing is stored.
         DatabaseDown: the database stopped.
     """
     run = lookup(TRIAGE, operator, "triage operator").run
@@ -73,6 +75,7 @@ def act(
     sample_ids = list(dict.fromkeys(map(sample_id_of, document_ids)))
     paths = Workspace.at().dataset(dataset_name)
     with alone(paths.verdicts):  # what holds must not change between the look and the verdict
+        need_writable(paths.verdicts)  # else the log would hold what the person was told is not stored
         if operator == "undo":
             asked = sample_ids or verdicts.last_decided(dataset_name, who)
             sample_ids = verdicts.with_own(dataset_name, asked, who)

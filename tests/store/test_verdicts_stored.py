@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from curate.store import dataset, verdicts
+from curate.errors import Unreadable
+from curate.store import acting, dataset, verdicts
 from curate.store.acting import act
 from curate.store.documents import object_id
 from curate.store.server import Database
@@ -34,6 +35,21 @@ def test_verdicts_are_logged_mirrored_shown_and_undone(toy: tuple[Path, pd.DataF
     assert act("toy", "undo", []) == 0
     assert same(dataset.read_samples("toy"), toy[1])
     assert dataset.load("toy").count_values("verdict") == {None: 8}
+
+
+def test_without_a_mirror_that_can_be_written_no_verdict_is_stored(
+    workspace_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.save_samples("closed", table(row("a", "anomalous")))
+
+    def closed(path: Path) -> None:
+        raise Unreadable(f"Unreadable: {path} may not be written.")
+
+    monkeypatch.setattr(acting, "need_writable", closed)
+    with pytest.raises(Unreadable, match=r"verdicts\.jsonl may not be written"):
+        act("closed", "accept_normal", [str(object_id(sample_id("a"), "sample"))])
+    assert verdicts.read_log("closed") == []
+    assert list(dataset.read_samples("closed")["label"]) == ["anomalous"]
 
 
 def test_verdicts_survive_saving_again_and_the_loss_of_the_database(workspace_db: Database) -> None:
