@@ -1,7 +1,7 @@
 """The panels "Side by side" and "Where defects lie" in a real browser."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,20 @@ def test_the_template_is_wiped_over_and_subtracted(page: Page) -> None:
     page.page.get_by_label("How to compare").select_option("beside")
 
 
-def test_a_server_that_does_not_answer_is_told_and_its_next_answer_is_shown(page: Page) -> None:
-    page.page.route("**/operators/execute", lambda route: route.abort())
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda route: route.abort(), "✗ the server does not answer"),
+        (lambda route: route.fulfill(status=401, body="Log in first."), "✗ you are not logged in any more"),
+        (lambda route: route.fulfill(status=403, body="No."), "✗ your token only lets you look"),
+    ],
+)
+def test_a_request_that_fails_is_told_and_the_next_answer_is_shown(
+    page: Page, answer: Callable[[Any], None], said: str
+) -> None:
+    page.page.route("**/operators/execute", answer)
     page.page.get_by_role("button", name="refresh").click()
-    page.page.locator(f"{OPEN} #curate-compare").get_by_text("✗ the server does not answer").wait_for()
+    page.page.locator(f"{OPEN} #curate-compare").get_by_text(said).wait_for()
     page.page.unroute("**/operators/execute")
     page.page.keyboard.press("ArrowLeft")
     page.page.locator(PANEL).wait_for()

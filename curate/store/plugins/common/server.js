@@ -2,9 +2,14 @@
 
 const { __fou__: fou } = window;
 const LATE = "the server does not answer. Is curate triage still running?";
+const REFUSED = { // by HTTP status; the App tells no more of such an answer than "Forbidden"
+  401: "you are not logged in any more. Load the page anew.",
+  403: "your token only lets you look, or the page is of another time. Load it anew.",
+};
 
 /** A failed request in words for the person. */
 export function words(error) {
+  if (Object.hasOwn(REFUSED, error?.code)) return REFUSED[error.code];
   const text = String(error?.message ?? error ?? "");
   return !text || /fetch|network/i.test(text) ? LATE : text;
 }
