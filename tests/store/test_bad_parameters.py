@@ -176,15 +176,19 @@ def test_a_view_that_is_none_is_refused(page: Served) -> None:
         refused(page, "triage/keys_begin", {"walk": True}, view=view)
 
 
-def test_what_can_be_meant_is_done(page: Served) -> None:
-    """The counterpart: the same requests with good values store one verdict each."""
+@pytest.mark.parametrize("operator", [name for name in WANTED if OWN + name in READING])
+def test_what_can_be_meant_is_answered(page: Served, operator: str) -> None:
+    """The counterpart: no message, though the other parameters are those that were refused with a bad one."""
+    before = page.stored()
+    assert page.ask(operator, WANTED[operator][0]) == Answer(200, [])
+    assert page.stored() == before
+
+
+def test_what_can_be_meant_is_stored(page: Served) -> None:
     n_before = len(verdicts.read_log(NAME))
-    for operator, params in (
-        ("triage/keys_decide", DECISION),
-        ("triage/mark_anomalous", {"defect_type": "dent"}),
-    ):
-        answer = page.ask(operator, params, current_sample=IMAGE)
-        assert answer.status == 200
+    asked = {"triage/keys_decide": DECISION, "triage/mark_anomalous": {"defect_type": "dent"}}
+    for operator, params in asked.items():
+        assert page.ask(operator, params, current_sample=IMAGE).status == 200
     given = verdicts.read_log(NAME)[n_before:]
     assert [row["defect_type"] for row in given] == [None, "dent"]
     assert state(NAME, "nobody")["n_decided"] == 1
