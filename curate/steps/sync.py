@@ -38,15 +38,17 @@ def everything(context: Context) -> None:
         DatabaseDown: the database does not start or stopped; what was stored is kept.
     """
     from curate.store import marks, verdicts
+    from curate.store.loading import loaded_once
     from curate.store.server import connect
 
     paths = context.paths
     settle(context)
-    with connect(context.workspace.home), alone(context, STORE):
+    with connect(context.workspace.home), alone(context, STORE), loaded_once():
         verdicts.exchange(paths.name, paths.verdicts)  # what is offered follows from the mirror
         held = marks.read(paths.name)
         wanted = _wanted(context, held.get("samples"))
-        _clear_vanished(context, [part for part in held if part not in wanted])
+        if vanished := [part for part in held if part not in wanted]:
+            _clear_vanished(context, vanished)
         for part, (checksum, store) in wanted.items():
             if held.get(part) != checksum:
                 store()
@@ -60,11 +62,11 @@ def everything(context: Context) -> None:
 
 def _sweep(context: Context, stored: Mapping[str, Part]) -> None:
     """Remove the maps of earlier predictions, now that the dataset names the present ones."""
-    from curate.scoring import sweep_maps
-
     for part, (checksum, _) in stored.items():
         kind, _, name = part.partition(" ")
         if kind == "detector" and not checksum.startswith(OUTDATED):
+            from curate.scoring import sweep_maps
+
             sweep_maps(context.paths.detector(name))
 
 

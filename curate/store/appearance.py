@@ -56,7 +56,7 @@ def arrange(dataset_name: str) -> list[str]:
     Raises:
         Missing: no such dataset.
     """
-    dataset = load(dataset_name)
+    dataset = load(dataset_name, fresh=True)  # what people changed meanwhile in the App counts
     detectors = detectors_of(dataset)
     _arrange_sidebar(dataset, detectors)
     _arrange_colours(dataset, detectors)

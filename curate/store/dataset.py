@@ -9,15 +9,20 @@ from typing import Any
 import pandas as pd
 
 from curate import verdicts
-from curate.errors import CurateError, Missing
 from curate.schema import load as contract
 from curate.store.differences import unchanged
 from curate.store.documents import Folders, first_document, object_id, sample_document, sample_row
 from curate.store.failures import database_errors
-from curate.store.fields import declare, declare_indexes, fiftyone, judgements, offer_copies
+from curate.store.fields import declare, declare_indexes, judgements, offer_copies
+from curate.store.loading import exists, load, load_or_make, touch
 from curate.store.verdicts import read_log
 from curate.tables import batches, from_rows, to_rows
 from curate.workspace import Workspace
+
+__all__ = [
+    "BATCH", "Progress", "Saved", "count", "exists", "load", "read_samples", "save_findings", "save_samples",
+    "save_split", "update",
+]  # fmt: skip
 
 BATCH = 1000
 Progress = Callable[[int], None]
@@ -42,44 +47,6 @@ class Saved:
 
 def _silent(n: int) -> None:
     """Report no progress."""
-
-
-@database_errors()
-def exists(dataset_name: str) -> bool:
-    """Whether the database has a dataset of this name."""
-    return bool(fiftyone().dataset_exists(dataset_name))
-
-
-@database_errors()
-def load(dataset_name: str) -> Any:
-    """The FiftyOne dataset of this name, freshly read.
-
-    Raises:
-        Missing: there is none; the message lists those there are.
-    """
-    fo = fiftyone()
-    if not fo.dataset_exists(dataset_name):
-        known = ", ".join(fo.list_datasets()) or "none yet"
-        raise Missing(f'Missing: the database has no dataset "{dataset_name}" (it has: {known}).')
-    dataset = fo.load_dataset(dataset_name)
-    dataset.reload()
-    return dataset
-
-
-def _open(dataset_name: str) -> Any:
-    """Load the dataset, or make an empty one that stays."""
-    fo = fiftyone()
-    if fo.dataset_exists(dataset_name):
-        dataset = fo.load_dataset(dataset_name)
-        dataset.reload()
-        return dataset
-    try:
-        return fo.Dataset(dataset_name, persistent=True)
-    except ValueError as error:
-        raise CurateError(
-            f'CurateError: the dataset cannot be called "{dataset_name}" ({error}). '
-            "Names that differ only in capitals or punctuation share one address in the App: choose another."
-        ) from error
 
 
 @database_errors()
@@ -114,7 +81,7 @@ def save_samples(
         CurateError: the name is taken by a similar one.
         DatabaseDown: the database stopped; what was acknowledged is kept.
     """
-    dataset = _open(dataset_name)
+    dataset = load_or_make(dataset_name)
     declare(dataset)
     collection = dataset._sample_collection
     folders = Folders(masks_folder, media_folder, drawn_folder)
@@ -142,7 +109,7 @@ def save_samples(
         for ids in _batches(list(vanished)):
             collection.delete_many({"sample_id": {"$in": ids}})
     offer_copies(dataset)
-    _touch(dataset)
+    touch(dataset)
     n_new = len(checksums.keys() - before)
     return Saved(n_new, len(checksums) - n_new, vanished, remove_vanished)
 
@@ -189,13 +156,6 @@ def _write(collection: Any, documents: list[tuple[str, dict[str, Any], dict[str,
         collection.bulk_write(operations, ordered=False)
 
 
-def _touch(dataset: Any) -> None:
-    """Tell FiftyOne's caches that the samples changed."""
-    dataset._doc.last_modified_at = datetime.now(UTC)
-    dataset.save()
-    dataset._reload_docs()
-
-
 @database_errors()
 def update(dataset_name: str, changes: Mapping[str, Mapping[str, Any]], progress: Progress = _silent) -> int:
     """Set fields of known samples in bulk.
@@ -218,7 +178,7 @@ def update(dataset_name: str, changes: Mapping[str, Mapping[str, Any]], progress
         ]
         n_found += dataset._sample_collection.bulk_write(operations, ordered=False).matched_count
         progress(len(batch))
-    _touch(dataset)
+    touch(dataset)
     return n_found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from curate.store.dataset import Progress, _silent, _touch, load, update
+from curate.store.dataset import Progress, _silent, update
 from curate.store.documents import object_id
 from curate.store.failures import database_errors
 from curate.store.fields import (
@@ -18,6 +18,7 @@ from curate.store.fields import (
     fiftyone,
     suspicion_field,
 )
+from curate.store.loading import load, touch
 from curate.store.queue_fields import save_margins
 from curate.tables import to_rows
 
@@ -94,7 +95,7 @@ def clear(dataset_name: str, fields: Iterable[str]) -> None:
     if changes:
         changes["last_modified_at"] = datetime.now(UTC)
         dataset._sample_collection.update_many({}, {"$set": changes})
-        _touch(dataset)
+        touch(dataset)
 
 
 @database_errors()

@@ -13,10 +13,11 @@ from bson import Binary
 from curate.drawn_types import Region
 from curate.images import Array
 from curate.proposal_table import crop_of, digest
-from curate.store.dataset import BATCH, Progress, _silent, _touch, load, update
+from curate.store.dataset import BATCH, Progress, _silent, update
 from curate.store.documents import object_id
 from curate.store.failures import database_errors
 from curate.store.fields import fiftyone, proposals_field
+from curate.store.loading import load, touch
 
 LABEL = "proposal"
 ABOUT = "Proposed defect regions with their masks, to be accepted, edited or rejected."
@@ -224,7 +225,7 @@ def _clear(dataset: Any, field: str) -> list[str]:
     for start in range(0, len(stale), BATCH):
         names = stale[start : start + BATCH]
         collection.update_many({"sample_id": {"$in": names}}, {"$set": {field: None}})
-    _touch(dataset)
+    touch(dataset)
     return sorted(edited)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from curate.quality import FIELDS
 from curate.store.dataset import load, update
 from curate.store.failures import database_errors
-from curate.store.fields import fiftyone
+from curate.store.fields import add_fields, declare_indexes, fiftyone
 from curate.tables import to_rows
 
 
@@ -43,7 +43,10 @@ def _declare(dataset_name: str) -> None:
     kinds = {float: fo.FloatField, int: fo.IntField, str: fo.StringField}
     dataset = load(dataset_name)
     known = set(dataset.get_field_schema())
-    for name, (kind, about) in FIELDS.items():
-        if name not in known:
-            dataset.add_sample_field(name, kinds[kind], description=about)
-            dataset.create_index(name)
+    lacking = {
+        name: {"ftype": kinds[kind], "description": about}
+        for name, (kind, about) in FIELDS.items()
+        if name not in known
+    }
+    add_fields(dataset, lacking)
+    declare_indexes(dataset, FIELDS)

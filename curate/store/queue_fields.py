@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from curate.margins import spreads
-from curate.store.dataset import BATCH, Progress, _silent, _touch, load, update
+from curate.store.dataset import BATCH, Progress, _silent, update
 from curate.store.failures import database_errors
-from curate.store.fields import OF_QUEUES, fiftyone
+from curate.store.fields import OF_QUEUES, add_fields, declare_indexes, fiftyone
+from curate.store.loading import load, touch
 
 MARGIN, DISAGREEMENT, GAP = OF_QUEUES
 SEVERITY, ARRIVED = "severity", "arrived_at"
@@ -28,8 +29,8 @@ def declare(dataset_name: str, field: str) -> None:
     dataset = load(dataset_name)
     if field not in dataset.get_field_schema():
         kind, about = FIELDS[field]
-        dataset.add_sample_field(field, getattr(fiftyone(), kind), description=about)
-        dataset.create_index(field)
+        add_fields(dataset, {field: {"ftype": getattr(fiftyone(), kind), "description": about}})
+    declare_indexes(dataset, [field])
 
 
 @database_errors()
@@ -57,7 +58,7 @@ def save(dataset_name: str, field: str, values: Mapping[str, Any], progress: Pro
     for value, ids in by_value.items():
         _set(collection, field, value, ids, whole=len(ids) == len(held))
     if changed:
-        _touch(dataset)
+        touch(dataset)
     return len(changed)
 
 

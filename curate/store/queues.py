@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from bson import json_util
-
 from curate.arrivals import moment
 from curate.store.dataset import load
 from curate.store.failures import database_errors
 from curate.store.fields import OUTCOME, detector_fields, fiftyone, suspicion_field
 from curate.store.queue_fields import ARRIVED, DISAGREEMENT, GAP, MARGIN, SEVERITY
+from curate.store.saved_views import Told, save_views, stages_of
 
 # colours that people with any colour vision can tell apart
 WORK, DONE, ASKED, FAULT, PLAIN = "#e69f00", "#56b4e9", "#cc79a7", "#ff8a5c", "#c9cdd3"
@@ -114,10 +113,9 @@ def save(dataset: Any, detectors: Sequence[str]) -> list[str]:
     for name in dataset.list_saved_views():
         if name.startswith(OF_DATA) and name not in names:
             dataset.delete_saved_view(name)
-    if _saved(dataset, names) != [_told(dataset, view) for view in views]:
-        for view in views:
-            about = {"description": view.about, "color": view.colour}
-            dataset.save_view(view.name, view.of(dataset), **about, overwrite=True)
+    told = [_told(dataset, view) for view in views]
+    if _saved(dataset, names) != told:
+        save_views(dataset, told)
     return names
 
 
@@ -148,18 +146,19 @@ def _came_since(text: str) -> dict[str, Any]:
     return {**OPEN, ARRIVED: {"$gte": moment(text).replace(tzinfo=None)}}
 
 
-def _told(dataset: Any, view: _View) -> tuple[Any, ...]:
-    stages = [json_util.dumps(stage) for stage in view.of(dataset)._serialize(include_uuids=False)]
-    return view.name, view.about, view.colour, stages
+def _told(dataset: Any, view: _View) -> Told:
+    return Told(view.name, view.about, view.colour, stages_of(view.of(dataset)))
 
 
-def _saved(dataset: Any, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def _saved(dataset: Any, names: Sequence[str]) -> list[Told]:
     held = dataset._doc.saved_views
-    return [(v.name, v.description, v.color, list(v.view_stages)) for v in held if v.name in names]
+    return [Told(v.name, v.description, v.color, list(v.view_stages)) for v in held if v.name in names]
 
 
 def _index(dataset: Any, views: Sequence[_View]) -> None:
     """Make the indexes that the views walk, and remove those that none of them walks any more."""
+    from pymongo import IndexModel
+
     collection = dataset._sample_collection
     held = collection.index_information()
     wanted = {INDEX + " ".join(name for name, _ in view.index()): view.index() for view in views}
@@ -167,9 +166,13 @@ def _index(dataset: Any, views: Sequence[_View]) -> None:
         if name.startswith(INDEX):
             collection.drop_index(name)
     known = {tuple(found["key"]) for name, found in held.items() if not name.startswith(INDEX)}
-    for name, fields in wanted.items():
-        if name not in held and tuple(fields) not in known:
-            collection.create_index(fields, name=name)
+    lacking = [
+        IndexModel(fields, name=name)
+        for name, fields in wanted.items()
+        if name not in held and tuple(fields) not in known
+    ]
+    if lacking:
+        collection.create_indexes(lacking)  # in one walk over the samples
 
 
 class _Facts:

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
-from curate.store.dataset import BATCH, _touch, load
+from curate.store.dataset import BATCH
 from curate.store.failures import database_errors
+from curate.store.loading import load, touch
 
 COLOUR = "#3f7fd9"
 
@@ -32,7 +33,7 @@ def save_subset(dataset_name: str, subset: str, sample_ids: Collection[str], abo
     collection.update_many({"tags": tag, "sample_id": {"$nin": sorted(sample_ids)}}, {"$pull": {"tags": tag}})
     for ids in _batches(sorted(sample_ids)):
         collection.update_many({"sample_id": {"$in": ids}}, {"$addToSet": {"tags": tag}})
-    _touch(dataset)
+    touch(dataset)
     view = dataset.match_tags(tag).sort_by("relative_path")
     dataset.save_view(tag, view, description=about, color=COLOUR, overwrite=True)
     return int(collection.count_documents({"tags": tag}))
@@ -45,7 +46,7 @@ def remove_subset(dataset_name: str, subset: str) -> None:
     dataset._sample_collection.update_many({"tags": tag}, {"$pull": {"tags": tag}})
     if tag in dataset.list_saved_views():
         dataset.delete_saved_view(tag)
-    _touch(dataset)
+    touch(dataset)
 
 
 def _batches(ids: list[str]) -> Iterator[list[str]]:

@@ -19,7 +19,9 @@ from curate.schema import check_rows, load
 from curate.store.alone import alone
 from curate.store.documents import object_id, verdict_document
 from curate.store.failures import database_errors
-from curate.store.fields import declare, fiftyone
+from curate.store.fields import declare, fiftyone, is_declared
+from curate.store.loading import description
+from curate.store.loading import load as load_dataset
 from curate.tables import from_rows, to_rows
 from curate.truth import classes_of
 from curate.verdicts import EXTRA, HELD, Row, append_mirror, fields, key, labelled, read_mirror, standing
@@ -35,12 +37,14 @@ _indexed: set[tuple[str, str]] = set()  # databases whose log has its indexes
 
 
 def _log() -> Any:
+    from pymongo import IndexModel
+
     database = fiftyone("core.odm").get_db_conn()
     log, place = database[LOG], (os.environ["FIFTYONE_DATABASE_URI"], database.name)
     if place not in _indexed:  # asked for at each decision, they were a third of what it asks
-        log.create_index([("dataset", 1), ("sample_id", 1), ("at", 1)], unique=True)
-        log.create_index([("dataset", 1), ("at", 1)])
-        log.create_index([("dataset", 1), ("by", 1), ("at", 1)])
+        alone_ones = IndexModel([("dataset", 1), ("sample_id", 1), ("at", 1)], unique=True)
+        walked = [IndexModel([("dataset", 1), *fields, ("at", 1)]) for fields in ((), (("by", 1),))]
+        log.create_indexes([alone_ones, *walked])
         _indexed.add(place)
     return log
 
@@ -169,8 +173,9 @@ def reconcile(dataset_name: str, mirror: Path) -> None:
     """
     with alone(mirror):
         concerned = _exchange(dataset_name, mirror)
-        if fiftyone().dataset_exists(dataset_name):
-            declare(fiftyone().load_dataset(dataset_name))
+        held = description(dataset_name, "sample_fields", "mask_targets")
+        if held is not None and not is_declared(held):
+            declare(load_dataset(dataset_name))
         _set_fields(dataset_name, concerned, mirror)
 
 
