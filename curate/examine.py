@@ -27,6 +27,7 @@ from curate.masks import size_fault, without_specks
 from curate.sample_rows import page_path, sample_id
 
 Row = dict[str, Any]
+COLUMNS = tuple(column.name for column in fields(ImageFacts))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def image_copy(job: Job, facts: dict[str, Any]) -> Path | None:
     Args:
         facts: of the image; there may be more in the dict.
     """
-    return _copy(job, job.sample_id, as_facts(facts))
+    return None if job.media is None else _copy(job.media, job.sample_id, as_facts(facts))
 
 
 def page_copy(job: Job, page: dict[str, Any]) -> Path | None:
@@ -131,18 +132,16 @@ def page_copy(job: Job, page: dict[str, Any]) -> Path | None:
         page: facts of the page with its `number`.
     """
     page_id = sample_id(job.source, page_path(job.row["relative_path"], page["number"]))
-    return _copy(job, page_id, as_facts(page))
+    return None if job.media is None else _copy(job.media, page_id, as_facts(page))
 
 
-def _copy(job: Job, of_id: str, facts: ImageFacts) -> Path | None:
-    if job.media is None or not views.is_needed(facts):
-        return None
-    return job.media / views.file_name(of_id, facts)
+def _copy(media: Path, of_id: str, facts: ImageFacts) -> Path | None:
+    return media / views.file_name(of_id, facts) if views.is_needed(facts) else None
 
 
 def as_facts(known: dict[str, Any]) -> ImageFacts:
     """Facts of an image or a page back from their dict, in which there may be more."""
-    named = {column.name: known[column.name] for column in fields(ImageFacts)}
+    named = {column: known[column] for column in COLUMNS}
     return ImageFacts(**named | {"complaints": tuple(known["complaints"])})
 
 

@@ -22,6 +22,7 @@ COMMIT_S = 2.0
 AT_ONCE = 500
 
 Facts = dict[str, Any]
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for each
 Answer = TypeVar("Answer")
 
 
@@ -75,7 +76,7 @@ class FileCache:
         """Remember what was found; it is on the disk after COMMIT_S seconds, or when the cache is closed."""
         if self._file is None:
             return
-        self._new.append((key, held, json.dumps(facts, ensure_ascii=False)))
+        self._new.append((key, held, _to_json(facts)))
         if time.monotonic() - self._committed > COMMIT_S:
             self.commit()
 

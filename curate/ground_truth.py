@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from skimage.draw import polygon
 
@@ -18,6 +19,7 @@ from curate.masks import boxes_to_mask, filled, limits, within
 
 Row = Mapping[str, Any]
 DEFAULT_RULE = "> 0"
+EXACT_FLOAT32 = 1 << 24  # whole numbers below are exact in 32 bits, in which OpenCV counts
 
 
 class WrongSize(Exception):
@@ -109,7 +111,10 @@ def _values(path: Path, mask_kind: str | None) -> Array:
 
 def _counted(values: Array) -> Iterable[tuple[int, int]]:
     """Values above 0 and how many pixels have them."""
-    counts = np.bincount(values.ravel(), minlength=2)
+    if values.dtype == np.uint8 and values.size < EXACT_FLOAT32:
+        counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    else:
+        counts = np.bincount(values.ravel(), minlength=2)  # which makes 8 bytes of each pixel first
     present = np.flatnonzero(counts)
     present = present[present > 0]
     return zip(present.tolist(), counts[present].tolist(), strict=True)

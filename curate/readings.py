@@ -42,7 +42,9 @@ def absolute(path: Path) -> str:
 
 def stem(relative_path: str) -> str:
     """The file's name without folders and suffix."""
-    return Path(relative_path).stem
+    name = relative_path.rpartition("/")[2]  # as in is_image: no Path for each of 100,000 names
+    dot = name.rfind(".")
+    return name[:dot] if 0 < dot < len(name) - 1 else name
 
 
 def images(paths: Iterable[str]) -> list[str]:
