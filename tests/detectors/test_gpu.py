@@ -47,6 +47,12 @@ def test_a_detector_fitted_on_the_cpu_answers_alike_on_the_gpu(fitted, images, t
     np.testing.assert_allclose(found, expected, rtol=0.01, atol=0.01 * np.ptp(expected))
 
 
+def test_an_image_alone_on_the_gpu_scores_as_among_others(fitted, images):
+    together = [each.score for each in fitted.predict(images)]
+    alone = [next(fitted.predict([image])).score for image in images]
+    np.testing.assert_allclose(alone, together, rtol=1e-3, atol=1e-3 * np.ptp(together))
+
+
 def test_the_gpu_is_used_and_its_memory_is_told(fitted, images):
     from detectors.memory import gpu_peak_bytes
 
