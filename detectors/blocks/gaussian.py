@@ -1,6 +1,5 @@
 """One Gaussian per position: streaming mean and covariance, and whitened Mahalanobis distance."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -218,27 +217,27 @@ class Gaussian:
 
     def state(self) -> dict[str, Tensor]:
         """Tensors to save: the mean, and the triangle of the whitener that is not zero."""
-        n_channels = self.mean.shape[1]
-        packed = torch.empty((len(self.mean), n_triangle(n_channels)))
-        for row, at in enumerate(_triangle_rows(n_channels)):
-            packed[:, at] = self.whitener[:, row, row:].cpu()
-        return {"mean": self.mean.cpu(), "whitener": packed}
+        whitener = self.whitener.cpu().numpy()
+        upper = _upper(self.mean.shape[1])
+        packed = np.empty((len(whitener), n_triangle(len(upper))), np.float32)
+        for into, matrix in zip(packed, whitener, strict=True):
+            into[:] = matrix[upper]
+        return {"mean": self.mean.cpu(), "whitener": torch.from_numpy(packed)}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "Gaussian":
         """The reverse of `state`, bit for bit."""
-        mean, packed = state["mean"], state["whitener"]
-        n_positions, n_channels = mean.shape
-        whitener = torch.zeros((n_positions, n_channels, n_channels))
-        for row, at in enumerate(_triangle_rows(n_channels)):
-            whitener[:, row, row:] = packed[:, at]
-        return cls(mean, whitener)
+        mean, packed = state["mean"], state["whitener"].numpy()
+        upper = _upper(mean.shape[1])
+        whitener = np.zeros((len(packed), *upper.shape), np.float32)
+        for matrix, held in zip(whitener, packed, strict=True):  # a matrix at a time stays in the cache
+            matrix[upper] = held
+        return cls(mean, torch.from_numpy(whitener))
 
 
-def _triangle_rows(n: int) -> list[slice]:
-    """Where each row of an upper triangle lies in the packed one."""
-    starts = [row * n - row * (row - 1) // 2 for row in range(n + 1)]
-    return [slice(*pair) for pair in itertools.pairwise(starts)]
+def _upper(n: int) -> np.ndarray:
+    """(n, n) bool: the upper triangle with its diagonal."""
+    return np.triu(np.ones((n, n), dtype=bool))
 
 
 def n_triangle(n: int) -> int:
