@@ -19,6 +19,7 @@ TRUTH = ["mask_channels", "shapes", "mask_classes"]  # nested in the table, one 
 VIEW = "view_path"
 INTEGERS = ["bit_depth", "channels", "page"]
 FLOATS = ["um_per_px"]
+MOMENTS = ["verdict_at", "arrived_at"]
 STRING_LISTS = ["defect_types", "findings"]
 INDEXED = [
     "filepath", "relative_path", "category", "label", "assigned_split", "split", "part_id", "defect_types",
@@ -43,6 +44,7 @@ DESCRIPTIONS = {
     "verdict_mask": "Digest of the mask that a person accepted or drew; its file is in drawn_masks.",
     "second_opinion": "wanted: somebody was not sure; disputed: people differ, and no majority settles it.",
     "verdict_at": "UTC",
+    "arrived_at": "When this picture came into the dataset, UTC.",
     "predicted": "By the chosen threshold.",
     OUTCOME: "By the two thresholds of a review band: pass, review (a person looks) or reject.",
 }
@@ -60,10 +62,9 @@ def declare(dataset: Any) -> None:
     fo = fiftyone()
     if dataset.media_type is None:
         dataset.media_type = "image"
-    known = set(dataset.get_field_schema(flat=True))
-    lacking = {name: kind for name, kind in _kinds(fo).items() if name not in known}
-    for nested in (False, True):  # a parent comes before its parts
-        add_fields(dataset, {name: kind for name, kind in lacking.items() if ("." in name) is nested})
+    for wanted in (_kinds(fo), _nested(fo)):  # a parent that is new has its parts already
+        known = set(dataset.get_field_schema(flat=True))
+        add_fields(dataset, {name: kind for name, kind in wanted.items() if name not in known})
     targets = dict(dataset.mask_targets.get("gt_mask") or {})
     if not MASK_TARGETS.items() <= targets.items():  # people's masks may have more values
         dataset.mask_targets["gt_mask"] = targets | MASK_TARGETS
@@ -83,7 +84,8 @@ def is_declared(description: Mapping[str, Any]) -> bool:
         known.add(path := above + field["name"])
         nested += [(f"{path}.", inner) for inner in field.get("fields") or ()]
     named = {str(value): name for value, name in MASK_TARGETS.items()}
-    return _kinds(fiftyone()).keys() <= known and named.items() <= targets.items()
+    wanted = _kinds(fiftyone()).keys() | _nested(fiftyone()).keys()
+    return wanted <= known and named.items() <= targets.items()
 
 
 def add_fields(dataset: Any, kinds: Mapping[str, Mapping[str, Any]]) -> None:
@@ -134,12 +136,27 @@ def _kinds(fo: Any) -> dict[str, dict[str, Any]]:
     kinds |= {name: {"ftype": fo.IntField} for name in INTEGERS}
     kinds |= {name: {"ftype": fo.FloatField} for name in FLOATS}
     kinds |= {name: {"ftype": fo.ListField, "subfield": fo.StringField} for name in STRING_LISTS}
-    kinds["verdict_at"] = {"ftype": fo.DateTimeField}
-    labels = {"ground_truth": fo.Classification, "gt_mask": fo.Segmentation, "boxes": fo.Detections}
-    kinds |= {n: {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": kind} for n, kind in labels.items()}
-    kinds["ground_truth.defect_types"] = {"ftype": fo.ListField, "subfield": fo.StringField}
-    kinds["boxes.detections.box_xyxy"] = {"ftype": fo.ListField, "subfield": fo.FloatField}
-    return kinds
+    kinds |= {name: {"ftype": fo.DateTimeField} for name in MOMENTS}
+    create, nested = fiftyone("core.odm").create_field, _nested(fo)
+    types, box = (create(path.rpartition(".")[2], **kind) for path, kind in nested.items())
+    listed = {"subfield": fo.EmbeddedDocumentField, "embedded_doc_type": fo.Detection, "fields": [box]}
+    labels = {
+        "ground_truth": (fo.Classification, [types]),
+        "gt_mask": (fo.Segmentation, []),
+        "boxes": (fo.Detections, [create("detections", fo.ListField, **listed)]),
+    }
+    return kinds | {
+        name: {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": kind, "fields": parts}
+        for name, (kind, parts) in labels.items()
+    }
+
+
+def _nested(fo: Any) -> dict[str, dict[str, Any]]:
+    """The same for the parts of labels that FiftyOne does not know."""
+    return {
+        "ground_truth.defect_types": {"ftype": fo.ListField, "subfield": fo.StringField},
+        "boxes.detections.box_xyxy": {"ftype": fo.ListField, "subfield": fo.FloatField},
+    }
 
 
 def detector_fields(detector: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from curate.margins import spreads
 from curate.store.dataset import BATCH, Progress, _silent, update
 from curate.store.failures import database_errors
-from curate.store.fields import OF_QUEUES, add_fields, declare_indexes, fiftyone
+from curate.store.fields import DESCRIPTIONS, OF_QUEUES, add_fields, declare_indexes, fiftyone
 from curate.store.loading import load, touch
 
 MARGIN, DISAGREEMENT, GAP = OF_QUEUES
@@ -18,7 +18,7 @@ FIELDS = {
     DISAGREEMENT: ("FloatField", "Of detectors: at 1, one finds the image ten times as rare as another."),
     GAP: ("IntField", "1 is least like anything decided; 2 is so once 1 is decided, and so on."),
     SEVERITY: ("IntField", "Of the worst finding: 3 an error, 2 a warning, 1 a note."),
-    ARRIVED: ("DateTimeField", "When this picture came into the dataset, UTC."),
+    ARRIVED: ("DateTimeField", DESCRIPTIONS[ARRIVED]),
 }  # fmt: skip
 FEW = 50  # different values that are written one statement each
 
