@@ -186,7 +186,7 @@ class Npad(EmbeddedDetector):
         delta = vectors.to(gaussian.mean.device) - gaussian.mean[places]
         edges = [*range(0, len(places), 256), len(places)]
         near = [
-            torch.bmm(delta[at, None], gaussian.whitener[places[at]])[:, 0].norm(dim=1)
+            torch.bmm(delta[at, None], gaussian.whitener_at(places[at]))[:, 0].norm(dim=1)
             for at in map(torch.arange, edges[:-1], edges[1:])
         ]
         return torch.stack([torch.cat(near).cpu(), centres.distances(vectors).cpu()])

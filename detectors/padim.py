@@ -76,7 +76,6 @@ class Padim(EmbeddedDetector):
             raise ValueError("There is no fit to finish.")
         sizes, features = self._collect(held_out)
         self.gaussian_, distances = statistics.finish(self.config.epsilon, features, self.config.n_threads)
-        features.clear()
         self.n_normals_ += len(sizes)
         for image_hw, values in zip(sizes, distances.numpy(), strict=True):
             yield self._prediction(values, image_hw)

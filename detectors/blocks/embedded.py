@@ -14,8 +14,9 @@ from detectors import memory
 from detectors.backbones import Backbone, Runner, make_runner
 from detectors.backbones.nets import estimate_batch_norm
 from detectors.base import Detector, Prediction
+from detectors.blocks.bands import n_banded, n_triangle
 from detectors.blocks.embedding import Embedder
-from detectors.blocks.gaussian import StreamingGaussian, n_triangle
+from detectors.blocks.gaussian import StreamingGaussian
 from detectors.blocks.merging import BilinearRunner, Merge, Merged, Shape, known_shapes
 from detectors.config import Config
 from detectors.geometry import Prepared
@@ -181,7 +182,8 @@ class EmbeddedDetector(Detector):
         held_out = self._max_held_out() * n_positions * (d + 1) * FLOAT
         work = self._work_bytes((height, width), d, config.n_threads or n_cores())
         # the packed triangle is made for saving, when the features are gone
-        return products + max(batches + held_out + work, state) + 2 * n_positions * d * DOUBLE, state
+        banded = n_positions * n_banded(d) * FLOAT
+        return products + max(batches + held_out + work, banded) + 2 * n_positions * d * DOUBLE, state
 
     def _work_bytes(self, grid_hw: tuple[int, int], d: int, n_threads: int) -> int:
         """Temporaries of finishing a fit."""

@@ -1,18 +1,14 @@
 """One Gaussian per position: streaming mean and covariance, and whitened Mahalanobis distance."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from detectors.blocks.bands import Scratch, cut, lengths, n_triangle, packed, unpacked, whole
 from detectors.threads import run_parallel, threads_on
 
 BLOCK = 256  # positions worked on together, so that temporaries stay in the processor's cache
-# multiplications of a product up to which numpy's OpenBLAS, which stays in one thread then, takes two thirds
-# of the time of torch's MKL
-SMALL_PRODUCT = 1 << 18
 SMALL_BYTES = 5 << 19  # of each temporary that is float64 and quadratic in the channels
 
 
@@ -97,16 +93,16 @@ class StreamingGaussian:
             raise ValueError(f"A covariance needs at least 2 samples, found {self.n_samples}.")
 
     def finish(
-        self, epsilon: float, held_out: Sequence[Tensor] = (), n_threads: int = 0
+        self, epsilon: float, held_out: list[Tensor] | None = None, n_threads: int = 0
     ) -> tuple["Gaussian", Tensor]:
         """The fitted Gaussians, and the distances of held-out samples from what was fitted without them.
 
         The held-out samples are added once their distances are known, so none is lost for the fit. The
-        accumulated products are overwritten by the result, to need no second array of their size.
+        accumulated products are overwritten on the way, to need no second array of their size.
 
         Args:
             epsilon: added to the diagonal of every covariance.
-            held_out: batches of samples, (P, n, d) each.
+            held_out: batches of samples, (P, n, d) each; the list is emptied, to free their memory.
             n_threads: 0 is one for each core.
 
         Returns:
@@ -116,7 +112,7 @@ class StreamingGaussian:
             ValueError: fewer than two samples.
         """
         self.need_two()
-        shift = self._known_shift()
+        held_out, shift = held_out if held_out is not None else [], self._known_shift()
         before, after = self.n_samples, self.n_samples + sum(each.shape[1] for each in held_out)
         distances = torch.zeros((after - before, len(self.sums)))
 
@@ -134,12 +130,13 @@ class StreamingGaussian:
         threads = threads_on(self.sums.device, n_threads)
         run_parallel(work, blocks(len(self.sums), small_block(self.sums.shape[1])), threads)
         self.n_samples = after
+        held_out.clear()
         return self.take_whitener(), distances
 
     def take_whitener(self) -> "Gaussian":
         """Gaussians whose whitener is what stands in `products`, which is given away."""
         whitener, self.products = self.products.float(), torch.empty(0)
-        return Gaussian(self.mean().float(), whitener)
+        return Gaussian.of(self.mean().float(), whitener)
 
 
 def regular_factor(covariance: Tensor, epsilon: float) -> Tensor:
@@ -172,11 +169,26 @@ class Gaussian:
 
     Attributes:
         mean: (P, d) float32.
-        whitener: (P, d, d) float32, transposed inverse of the Cholesky factor: upper triangular.
+        bands: of the whiteners, float32: the transposed inverses of the Cholesky factors, which are upper
+            triangular; see detectors.blocks.bands.
     """
 
     mean: Tensor
-    whitener: Tensor
+    bands: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, mean: Tensor, whitener: Tensor) -> "Gaussian":
+        """From whole whiteners, (P, d, d)."""
+        return cls(mean, cut(whitener))
+
+    @property
+    def whitener(self) -> Tensor:
+        """(P, d, d) float32, made anew."""
+        return self.whitener_at(slice(None))
+
+    def whitener_at(self, at: slice | Tensor) -> Tensor:
+        """(p, d, d) float32, made anew: the whiteners of some positions."""
+        return whole([band[at] for band in self.bands])
 
     def distances(self, batch: Tensor) -> Tensor:
         """Mahalanobis distance of each sample at each position.
@@ -192,57 +204,32 @@ class Gaussian:
         """
         n_positions, n_batch, _ = batch.shape
         found = torch.empty((n_positions, n_batch), device=self.mean.device)
+        scratch = Scratch()
         for at in blocks(n_positions):
-            found[at] = self.distances_at(at, batch[at])
+            found[at] = self.distances_at(at, batch[at], scratch)
         return found.T.contiguous()
 
-    def distances_at(self, at: slice, values: Tensor) -> Tensor:
+    def distances_at(self, at: slice, values: Tensor, scratch: Scratch) -> Tensor:
         """(p, B) float32: the same at some positions, for values of (p, B, d)."""
-        delta = values.to(self.mean.device) - self.mean[at, None]
-        if delta.device.type == "cpu" and delta.shape[1] * delta.shape[2] ** 2 <= SMALL_PRODUCT:
-            whitened = np.matmul(delta.numpy(), self.whitener[at].numpy())
-            return torch.from_numpy(np.sqrt(np.einsum("pbd,pbd->pb", whitened, whitened)))
-        half = delta.shape[2] // 16 * 8  # the whitener's lower left quarter is zero
-        first = torch.bmm(delta[:, :, :half], self.whitener[at, :half, :half])
-        second = torch.bmm(delta, self.whitener[at, :, half:])
-        return first.square_().sum(dim=-1).add_(second.square_().sum(dim=-1)).sqrt_()
+        bands = [band[at] for band in self.bands]
+        return lengths(values.to(self.mean.device), self.mean[at], bands, scratch)
 
     def to(self, device: torch.device | str) -> "Gaussian":
         """The same on another device."""
-        return Gaussian(self.mean.to(device), self.whitener.to(device))
+        return Gaussian(self.mean.to(device), tuple(band.to(device) for band in self.bands))
 
     def n_parameters(self) -> int:
         """Numbers of the means and of the triangular factors."""
         return len(self.mean) * (self.mean.shape[1] + n_triangle(self.mean.shape[1]))
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors to save: the mean, and the triangle of the whitener that is not zero."""
-        whitener = self.whitener.cpu().numpy()
-        upper = _upper(self.mean.shape[1])
-        packed = np.empty((len(whitener), n_triangle(len(upper))), np.float32)
-        for into, matrix in zip(packed, whitener, strict=True):
-            into[:] = matrix[upper]
-        return {"mean": self.mean.cpu(), "whitener": torch.from_numpy(packed)}
+        """Tensors to save: the mean, and the triangle of the whitener that is not zero, row by row."""
+        return {"mean": self.mean.cpu(), "whitener": packed(self.bands)}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "Gaussian":
         """The reverse of `state`, bit for bit."""
-        mean, packed = state["mean"], state["whitener"].numpy()
-        upper = _upper(mean.shape[1])
-        whitener = np.zeros((len(packed), *upper.shape), np.float32)
-        for matrix, held in zip(whitener, packed, strict=True):  # a matrix at a time stays in the cache
-            matrix[upper] = held
-        return cls(mean, torch.from_numpy(whitener))
-
-
-def _upper(n: int) -> np.ndarray:
-    """(n, n) bool: the upper triangle with its diagonal."""
-    return np.triu(np.ones((n, n), dtype=bool))
-
-
-def n_triangle(n: int) -> int:
-    """Numbers in a triangle with its diagonal."""
-    return n * (n + 1) // 2
+        return cls(state["mean"], unpacked(state["whitener"], state["mean"].shape[1]))
 
 
 def blocks(n: int, step: int = BLOCK) -> list[slice]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from detectors.blocks.bands import Scratch
 from detectors.blocks.gaussian import (
     Gaussian,
     StreamingGaussian,
@@ -164,7 +165,7 @@ def finish_pooled(pool: Pool, epsilon: float, n_threads: int = 0) -> Gaussian:
         statistics.products[at] = inverse_of(regular_factor(covariance, epsilon)).to(statistics.products)
 
     pool.each_row(work, n_threads)
-    return Gaussian(pool.mean.float(), statistics.take_whitener().whitener)
+    return Gaussian(pool.mean.float(), statistics.take_whitener().bands)
 
 
 def least_distances(gaussian: Gaussian, batch: Tensor, around: Tensor | None) -> Tensor:
@@ -184,9 +185,10 @@ def least_distances(gaussian: Gaussian, batch: Tensor, around: Tensor | None) ->
     device = gaussian.mean.device
     batch, around = batch.to(device), around.to(device)  # moved once: each vector is compared K times
     found = torch.empty((n_positions, around.shape[1], n_batch), device=device)
+    scratch = Scratch()
     for at in blocks(n_positions, STEP_CPU if device.type == "cpu" else STEP_DEVICE):
         moved = batch[around[at].clamp(min=0)].reshape(-1, around.shape[1] * n_batch, n_channels)
-        found[at] = gaussian.distances_at(at, moved).reshape(-1, around.shape[1], n_batch)
+        found[at] = gaussian.distances_at(at, moved, scratch).reshape(-1, around.shape[1], n_batch)
     return _least(found, around).T.contiguous()
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from detectors.blocks import gaussian as gaussian_module
+from detectors.blocks import bands
 from detectors.blocks.gaussian import Gaussian, StreamingGaussian
 
 N_POSITIONS, N_SAMPLES, N_CHANNELS = 6, 23, 5
@@ -36,7 +36,7 @@ def test_mean_equals_numpys(samples):
 
 @pytest.mark.parametrize("small", [0, 1 << 18], ids=["large matrices", "small ones"])
 def test_distances_equal_scipys(samples, small, monkeypatch):
-    monkeypatch.setattr(gaussian_module, "SMALL_PRODUCT", small)  # where numpy takes over from torch
+    monkeypatch.setattr(bands, "SMALL_PRODUCT", small)  # where numpy takes over from torch
     statistics = fitted(samples, 10, 13)
     mean, covariance = statistics.mean().numpy(), statistics.covariance().numpy()
     distances = statistics.finish(EPSILON)[0].distances(samples).numpy()
@@ -57,6 +57,20 @@ def test_statistics_do_not_depend_on_the_batch_split(samples, sizes):
 def test_a_large_common_offset_does_not_spoil_the_covariance(samples):
     near, far = fitted(samples, 5, 18).covariance(), fitted(samples + 1000, 5, 18).covariance()
     np.testing.assert_allclose(far, near, atol=2e-3)
+
+
+@pytest.mark.parametrize(("d", "n"), [(100, 16), (100, 400), (150, 48), (400, 16)])
+def test_many_channels_lie_in_several_bands_and_are_whitened_alike(d, n):
+    """Few rows are one product, many are several, and large matrices are torch's."""
+    many = torch.from_numpy(np.random.default_rng(5).normal(size=(3, 420, d)).astype(np.float32))
+    statistics = fitted(many)
+    mean, covariance = statistics.mean().numpy(), statistics.covariance().numpy()
+    found = statistics.finish(EPSILON)[0].distances(many[:, :n].contiguous())
+    for position in range(3):
+        inverse = np.linalg.inv(covariance[position] + EPSILON * np.eye(d))
+        delta = many[position, :n].double().numpy() - mean[position]
+        expected = np.sqrt(np.einsum("nc,cd,nd->n", delta, inverse, delta))
+        np.testing.assert_allclose(found[:, position], expected, rtol=1e-3)
 
 
 def test_the_training_mean_is_at_distance_zero(samples):
@@ -93,13 +107,16 @@ def test_distances_do_not_depend_on_the_neighbours_in_a_batch(n_batch):
     assert torch.equal(gaussian.distances(others)[0], first[0])
 
 
-def test_saved_tensors_give_the_same_gaussian_back(samples):
-    gaussian = fitted(samples).finish(EPSILON)[0]
+@pytest.mark.parametrize("d", [5, 33, 70, 150])
+def test_saved_tensors_give_the_same_gaussian_back(d):
+    many = torch.from_numpy(np.random.default_rng(4).normal(size=(300, 40, d)).astype(np.float32))
+    gaussian = fitted(many).finish(EPSILON)[0]
     again = Gaussian.from_state(gaussian.state())
     assert torch.equal(again.mean, gaussian.mean)
     assert torch.equal(again.whitener, gaussian.whitener)
-    rows, columns = torch.triu_indices(N_CHANNELS, N_CHANNELS)
+    rows, columns = torch.triu_indices(d, d)
     assert torch.equal(gaussian.state()["whitener"], gaussian.whitener[:, rows, columns])
+    assert not gaussian.whitener.tril(-1).any()
 
 
 def test_held_out_samples_are_scored_without_themselves_and_then_learned(samples):
