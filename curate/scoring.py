@@ -6,6 +6,7 @@ them take from the same backbone is computed once.
 
 import hashlib
 import itertools
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,9 @@ __all__ = [
 
 CHUNK = 64  # most images that are decoded ahead and go through one detector after the other
 BATCH = 16  # most images of a journal entry
-WRITERS = 2  # threads that encode and write maps
+# threads of each kind, to decode, to prepare and to write: more than cores are only in each other's way
+HELPERS = 1 if (os.cpu_count() or 1) <= 2 else 2
+AHEAD = 4  # images that are prepared ahead; with more of them the processor's cache holds none for long
 STATES_SHARE = 3  # detectors of a category are loaded together up to a third of the free memory
 
 
@@ -220,7 +223,9 @@ def _score(category: str, rows: Sequence[Row], runs: Sequence[_Run], progress: A
                 for run, detector in loaded:
                     mark = time.perf_counter()
                     mine = run.lacking(chunk)
-                    prepared = prefetch(detector.prepare, [images[row["sample_id"]] for row in mine])
+                    prepared = prefetch(
+                        detector.prepare, [images[row["sample_id"]] for row in mine], HELPERS, AHEAD
+                    )
                     store.put(run, zip(mine, detector.predict_prepared(prepared), strict=True))
                     run.seconds += shared + time.perf_counter() - mark
             mark = time.perf_counter()
@@ -229,7 +234,7 @@ def _score(category: str, rows: Sequence[Row], runs: Sequence[_Run], progress: A
 def _decoded(chunk: Sequence[Row]) -> tuple[Sequence[Row], dict[str, Array]]:
     from detectors.prefetch import prefetch
 
-    images = prefetch(Pixels(), chunk)
+    images = prefetch(Pixels(), chunk, HELPERS)
     return chunk, {row["sample_id"]: _frozen(image) for row, image in zip(chunk, images, strict=True)}
 
 
@@ -266,7 +271,7 @@ class _Store:
 @contextmanager
 def _storing(progress: Advance | None) -> Iterator[_Store]:
     """A store whose maps are all noted when the block ends, also by an error."""
-    with ThreadPoolExecutor(WRITERS) as pool:
+    with ThreadPoolExecutor(HELPERS) as pool:
         store = _Store(pool, progress)
         try:
             yield store
