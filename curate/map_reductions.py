@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from curate.anomaly_maps import is_finite
 from curate.images import Array
 from curate.intervals import LEVEL, N_REPLICATES, Estimate, Groups, bootstrap, bootstrapped
 from curate.metrics import auroc
@@ -97,6 +98,8 @@ def in_order(reductions: Mapping[str, float]) -> dict[str, float]:
 
 def n_not_finite(anomaly_map: Array) -> int:
     """How many values are NaN or infinite."""
+    if is_finite(anomaly_map):
+        return 0
     return int(anomaly_map.size - np.count_nonzero(np.isfinite(anomaly_map)))
 
 

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from curate.anomaly_maps import decode_raw, encode_display, encode_raw, read_raw
 from curate.errors import Missing, Unreadable
+from curate.map_reductions import n_not_finite
 
 
 def realistic_maps(n: int = 6) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -155,3 +156,12 @@ def test_large_display_maps_are_shrunk_and_keep_their_aspect_ratio():
 def test_an_empty_display_range_is_refused(lo, hi):
     with pytest.raises(ValueError, match="lo < hi"):
         encode_display(np.zeros((4, 5), np.float32), lo, hi)
+
+
+def test_values_whose_sum_is_too_large_for_their_type_are_finite_all_the_same() -> None:
+    huge = np.full((9, 9), 3e38, np.float32)
+    huge[0] = 0
+    assert decode_raw(encode_raw(huge)).max() == np.float32(3e38)
+    assert n_not_finite(huge) == 0
+    huge[1, :2] = np.inf, -np.inf
+    assert n_not_finite(huge) == 2
