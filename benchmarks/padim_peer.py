@@ -5,8 +5,8 @@
 DATA is the magnetic tile set in its own layout. The images are divided as `curate split` does it, so that all
 exposures of a tile are on one side: the training part is fitted on, the test part scored. Every contender
 runs in a process of its own, one after the other; some are the bare backbone. Those and ours run several
-times in turn, and the least CPU time of each counts; the backbone's share is the median of the rounds. Accuracy
-is computed here, the same way for all, from the maps that each one stored, at 256 x 256.
+times in turn, and the least CPU time of each counts; the backbone's share is the median of the rounds.
+Accuracy is computed here, the same way for all, from the maps that each one stored, at 256 x 256.
 """
 
 import argparse
