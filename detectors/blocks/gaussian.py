@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.blocks.bands import Scratch, cut, lengths, n_triangle, packed, unpacked, whole
+from detectors.blocks.bands import SMALL_PRODUCT, Scratch, cut, lengths, n_triangle, packed, unpacked, whole
 from detectors.threads import run_parallel, threads_on
 
 BLOCK = 256  # positions worked on together, so that temporaries stay in the processor's cache
+STEP = 64  # of them while products are added
 SMALL_BYTES = 5 << 19  # of each temporary that is float64 and quadratic in the channels
 
 
@@ -51,7 +53,7 @@ class StreamingGaussian:
 
     def _add(self, batch: Tensor, at: slice, shift: Tensor) -> None:
         delta = batch[at].to(self.products) - shift[at, None].to(self.products.dtype)
-        self.products[at].baddbmm_(delta.mT, delta)
+        _add_products(self.products[at], delta)
         self.sums[at] += delta.sum(dim=1, dtype=torch.float64)
 
     def mean(self, at: slice = slice(None)) -> Tensor:
@@ -137,6 +139,17 @@ class StreamingGaussian:
         """Gaussians whose whitener is what stands in `products`, which is given away."""
         whitener, self.products = self.products.float(), torch.empty(0)
         return Gaussian.of(self.mean().float(), whitener)
+
+
+def _add_products(products: Tensor, delta: Tensor) -> None:
+    """Add delta' delta of (p, B, d) to (p, d, d); small ones by OpenBLAS, half the time of torch's MKL."""
+    _, n_batch, d = delta.shape
+    if delta.device.type != "cpu" or n_batch * d * d > SMALL_PRODUCT:
+        products.baddbmm_(delta.mT, delta)
+        return
+    right, total = delta.numpy(), products.numpy()
+    for at in blocks(len(right), STEP):
+        total[at] += np.matmul(np.ascontiguousarray(right[at].transpose(0, 2, 1)), right[at])
 
 
 def regular_factor(covariance: Tensor, epsilon: float) -> Tensor:
