@@ -43,10 +43,7 @@ def _jpeg(content: bytes) -> str | None:
         if marker == 0xDA:
             break
         at += 1 if marker == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    if (
-        content.endswith(b"\xff\xd9") and len(content) >= at + 2
-    ):  # as nearly all do: no need to look through it
-        return None
-    if content.find(b"\xff\xd9", at) < 0:
+    # nearly all end with it, and need not be looked through
+    if not content.endswith(b"\xff\xd9", at) and content.find(b"\xff\xd9", at) < 0:
         return f"is cut short (the JPEG ends after {len(content)} bytes without its end mark)"
     return None

@@ -35,33 +35,37 @@ def write_bytes(path: Path, content: bytes, durable: bool = True, mode: int = 0o
         StorageFull: no space is left, or the quota is reached; the target is unchanged.
         Unreadable: the folder may not be written.
     """
-    with writing(path):
-        handle, name = _begin(path, mode)
+    with _appearing(path, mode) as handle:
         try:
-            try:
-                _write_all(handle, content)
-                if durable:
-                    os.fsync(handle)
-            finally:
-                os.close(handle)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            rest = memoryview(content)
+            while rest:  # a file object of Python's would double the time of a small one
+                rest = rest[os.write(handle, rest) :]
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
 def whole(path: Path, durable: bool = True, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when the block ends without an error; see write_bytes."""
+    with _appearing(path, mode) as handle, os.fdopen(handle, "wb") as file:
+        yield file
+        if durable:
+            file.flush()
+            os.fsync(handle)
+
+
+@contextmanager
+def _appearing(path: Path, mode: int) -> Iterator[int]:
+    """A descriptor to write to and to close; the file gets its name when the block ends without an error."""
     with writing(path):
         handle, name = _begin(path, mode)
         try:
-            with os.fdopen(handle, "wb") as file:
-                yield file
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            Path(name).replace(path)
+            yield handle
+            partial = Path(name)
+            partial.chmod(mode)  # whatever the umask
+            partial.replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -75,7 +79,7 @@ def _begin(path: Path, mode: int) -> tuple[int, str]:
     while True:
         partial = f"{start}{next(_NUMBERS):x}{PARTIAL}"
         try:
-            handle = os.open(partial, NEW_FILE, mode)
+            return os.open(partial, NEW_FILE, mode), partial
         except FileExistsError:  # of a killed process that had the same number
             continue
         except FileNotFoundError:
@@ -83,15 +87,6 @@ def _begin(path: Path, mode: int) -> tuple[int, str]:
                 raise
             path.parent.mkdir(parents=True, exist_ok=True)
             made = True
-            continue
-        os.fchmod(handle, mode)  # whatever the umask
-        return handle, partial
-
-
-def _write_all(handle: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
 
 
 def sweep(folder: Path, only_dead: bool = True) -> list[Path]:

@@ -138,7 +138,7 @@ class StreamingGaussian:
     def take_whitener(self) -> "Gaussian":
         """Gaussians whose whitener is what stands in `products`, which is given away."""
         whitener, self.products = self.products.float(), torch.empty(0)
-        return Gaussian.of(self.mean().float(), whitener)
+        return Gaussian(self.mean().float(), cut(whitener))
 
 
 def _add_products(products: Tensor, delta: Tensor) -> None:
@@ -188,11 +188,6 @@ class Gaussian:
 
     mean: Tensor
     bands: tuple[Tensor, ...]
-
-    @classmethod
-    def of(cls, mean: Tensor, whitener: Tensor) -> "Gaussian":
-        """From whole whiteners, (P, d, d)."""
-        return cls(mean, cut(whitener))
 
     @property
     def whitener(self) -> Tensor:
